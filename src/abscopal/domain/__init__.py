@@ -1,0 +1,1 @@
+"""Frozen types, units, errors, registry, progress and manifest. Imports nothing of ours."""

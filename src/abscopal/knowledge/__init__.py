@@ -1,0 +1,1 @@
+"""Every literature number: value, unit, range, meaning, source, locator, status."""

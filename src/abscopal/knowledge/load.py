@@ -1,0 +1,185 @@
+"""Reading sourced numbers, and remembering which ones a result used."""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from abscopal.domain.errors import KnowledgeError
+from abscopal.domain.registry import unknown_name
+from abscopal.knowledge.schema import Number, SheetFile, Source, TableInfo
+
+if TYPE_CHECKING:
+    import pandas
+
+SEPARATOR = ":"
+
+
+@dataclass
+class Usage:
+    """Keys of the numbers and tables read inside a `record_use` block, in order of first use."""
+
+    keys: dict[str, None] = field(default_factory=dict)
+
+    def note(self, key: str) -> None:
+        """Remember `key`."""
+        self.keys.setdefault(key)
+
+
+_usage: ContextVar[tuple[Usage, ...]] = ContextVar("knowledge_usage", default=())
+
+
+@contextmanager
+def record_use() -> Iterator[Usage]:
+    """Collect every knowledge entry read inside the block, however deep the call."""
+    usage = Usage()
+    token = _usage.set((*_usage.get(), usage))
+    try:
+        yield usage
+    finally:
+        _usage.reset(token)
+
+
+def _note(key: str) -> None:
+    for usage in _usage.get():
+        usage.note(key)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One knowledge file. Reading a value through it is recorded as use."""
+
+    name: str
+    content: SheetFile
+
+    def number(self, key: str) -> Number:
+        """The sourced number `key`."""
+        if key not in self.content.numbers:
+            raise unknown_name(f"reading from knowledge sheet '{self.name}'", key, list(self.content.numbers))
+        _note(f"{self.name}{SEPARATOR}{key}")
+        return self.content.numbers[key]
+
+    def __getitem__(self, key: str) -> float:
+        """The scalar value of `key`, in its own unit."""
+        value = self.number(key).value
+        if isinstance(value, tuple):
+            raise KnowledgeError(
+                doing=f"reading {self.name}{SEPARATOR}{key}",
+                found=f"a vector of {len(value)} numbers",
+                expected="a scalar",
+                try_="using Sheet.vector",
+            )
+        return value
+
+    def vector(self, key: str) -> tuple[float, ...]:
+        """The values of `key` as a tuple, in its own unit."""
+        value = self.number(key).value
+        return value if isinstance(value, tuple) else (value,)
+
+    def values(self) -> dict[str, float]:
+        """Every scalar of the sheet; all are recorded as used."""
+        return {key: self[key] for key, number in self.content.numbers.items() if not isinstance(number.value, tuple)}
+
+    def table(self, key: str) -> "pandas.DataFrame":
+        """The CSV table `key` as a fresh DataFrame; empty cells are NaN or ''."""
+        import pandas
+
+        if key not in self.content.tables:
+            raise unknown_name(f"reading a table of '{self.name}'", key, list(self.content.tables))
+        _note(f"{self.name}{SEPARATOR}{key}")
+        room = self.name.split("/")[0]
+        with _data().joinpath(room, self.content.tables[key].file).open("r", encoding="utf-8") as stream:
+            return pandas.read_csv(stream)
+
+
+@dataclass(frozen=True)
+class Record:
+    """A number or table with its key and full source, ready to print."""
+
+    key: str
+    entry: Number | TableInfo
+    source: Source
+
+
+def _data() -> Traversable:
+    return files("abscopal.knowledge") / "data"
+
+
+@cache
+def sheet_names() -> tuple[str, ...]:
+    """Names of all sheets, such as `immune/diw`."""
+    return tuple(
+        sorted(
+            f"{room.name}/{file.name.removesuffix('.toml')}"
+            for room in _data().iterdir()
+            if room.is_dir()
+            for file in room.iterdir()
+            if file.name.endswith(".toml")
+        )
+    )
+
+
+@cache
+def load(name: str) -> Sheet:
+    """The sheet called `name` (for example `radiobiology/tissue`).
+
+    Raises
+    ------
+    ModelError
+        Unknown name, with the close matches.
+    KnowledgeError
+        The file breaks the schema: an empty source, a unit that does not parse, a value
+        outside its range.
+    """
+    if name not in sheet_names():
+        raise unknown_name("loading a knowledge sheet", name, list(sheet_names()))
+    text = _data().joinpath(f"{name}.toml").read_text(encoding="utf-8")
+    return Sheet(name, parse_sheet(text, name))
+
+
+def parse_sheet(text: str, name: str) -> SheetFile:
+    """Validate the TOML text of a sheet."""
+    try:
+        return SheetFile.model_validate(tomllib.loads(text))
+    except (tomllib.TOMLDecodeError, ValidationError) as exc:
+        raise KnowledgeError(
+            doing=f"reading the knowledge sheet '{name}'",
+            found=str(exc),
+            expected="value, unit, meaning, source, locator and status for every number",
+            try_="completing the entry named above",
+        ) from exc
+
+
+def record(key: str) -> Record:
+    """The entry and source behind a key such as `immune/diw:alpha`."""
+    name, _, entry_name = key.partition(SEPARATOR)
+    content = load(name).content
+    pool: dict[str, Number | TableInfo] = {**content.numbers, **content.tables}
+    if entry_name not in pool:
+        raise unknown_name(f"looking up '{key}'", entry_name, list(pool))
+    entry = pool[entry_name]
+    return Record(key, entry, content.sources[entry.source])
+
+
+def catalogue() -> list[Record]:
+    """Every number and table of every sheet."""
+    return [
+        record(f"{name}{SEPARATOR}{key}")
+        for name in sheet_names()
+        for key in (*load(name).content.numbers, *load(name).content.tables)
+    ]
+
+
+def parameters_sha256(keys: Iterator[str] | list[str]) -> str:
+    """Digest of the values behind `keys`, for the manifest."""
+    rows = {key: record(key).entry.model_dump(mode="json") for key in sorted(keys)}
+    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
