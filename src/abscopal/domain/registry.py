@@ -7,7 +7,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
-from abscopal.domain.errors import ModelError
+from abscopal.domain.errors import InputError, ModelError
 
 T = TypeVar("T")
 ENTRY_POINT_GROUP = "abscopal.models"
@@ -66,11 +66,11 @@ def find(kind: str, name: str) -> Entry:
     return _entries[kind, name]
 
 
-def unknown_name(doing: str, name: str, known: list[str]) -> ModelError:
+def unknown_name(doing: str, name: str, known: list[str]) -> InputError:
     """The error for a name nobody knows, with the nearest known ones."""
     folded = {option.casefold(): option for option in known}
     near = [folded[match] for match in get_close_matches(name.casefold(), folded, n=1, cutoff=0.5)]
-    return ModelError(
+    return InputError(
         doing=doing,
         found=f"the unknown name '{name}'",
         expected="one of " + ", ".join(known[:12]) + (", …" if len(known) > 12 else ""),
