@@ -1,0 +1,1 @@
+"""Dose to circulating blood and what it does to lymphocytes."""

@@ -1,0 +1,1 @@
+"""Pure functions of dose: survival, isoeffect, oxygen, modality and tumour control."""
