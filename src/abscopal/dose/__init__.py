@@ -1,0 +1,1 @@
+"""Dose grids, structures, dose-volume histograms and DICOM RT."""
