@@ -1,0 +1,1 @@
+"""Joins the answers for one patient."""

@@ -1,0 +1,280 @@
+"""The answer for one patient, as data: what `assessment.json` holds and the report prints.
+
+Every model here is part of the published JSON schema (`docs/schema/assessment.schema.json`).
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from abscopal.domain.manifest import RESEARCH_USE, Manifest
+from abscopal.domain.risk import Evidence, Risk
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Part(BaseModel):
+    """Base of every part: frozen, closed, no NaN."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+class ChecklistRow(Part):
+    """One line of the intake checklist."""
+
+    kind: Literal["found", "linked", "assumed", "skipped"]
+    what: str
+    detail: str
+
+
+class PlanSummary(Part):
+    """The prescription as read, with the radiobiology of it."""
+
+    label: str
+    n_fractions: int
+    dose_per_fraction_gy: Finite
+    prescription_gy: Finite
+    prescription_origin: str
+    grid_max_gy: Finite
+    beams: tuple[str, ...]
+    beam_on_s: Finite
+    beam_on_origin: str
+    alpha_beta_gy: Finite
+    bed_gy: Finite
+    eqd2_gy: Finite
+
+
+class Curve(Part):
+    """A sampled curve with its units."""
+
+    x: tuple[Finite, ...]
+    y: tuple[Finite, ...]
+    x_unit: str
+    y_unit: str
+    label: str = ""
+
+
+class StructureSummary(Part):
+    """Dose to one structure."""
+
+    name: str
+    standard_name: str | None
+    role: str
+    volume_cm3: Finite
+    mean_gy: Finite
+    min_gy: Finite
+    max_gy: Finite
+    d2_gy: Finite
+    d50_gy: Finite
+    d98_gy: Finite
+    v5_percent: Finite
+    v20_percent: Finite
+    dvh: Curve
+    notes: tuple[str, ...] = ()
+
+
+class Quantity(Part):
+    """One number with its unit, or the reason there is none."""
+
+    label: str
+    value: Finite | None
+    unit: str
+    not_computable: str = ""
+    notes: tuple[str, ...] = ()
+
+
+class AlcForecast(Part):
+    """Predicted absolute lymphocyte count, with a band over published radiosensitivities."""
+
+    baseline: Finite
+    unit: str
+    days: tuple[Finite, ...]
+    central: tuple[Finite, ...]
+    low: tuple[Finite, ...]
+    high: tuple[Finite, ...]
+    nadir: Finite
+    nadir_low: Finite
+    nadir_high: Finite
+    nadir_day: Finite
+    grade: str
+    grade_low: str
+    grade_high: str
+    notes: tuple[str, ...]
+
+
+class ImmuneDose(Part):
+    """Dose to blood and lymphocytes."""
+
+    edric: Quantity
+    edric_terms: tuple[Quantity, ...]
+    edric_context: tuple[str, ...]
+    blood: tuple[Quantity, ...]
+    alc: AlcForecast | None
+    alc_not_computable: str = ""
+    notes: tuple[str, ...] = ()
+
+
+class Bounds(Part):
+    """The dose window at one level of the maximal gain; None where there is none."""
+
+    level: Finite
+    lower_gy: Finite | None
+    peak_gy: Finite | None
+    upper_gy: Finite | None
+    open_below: bool
+    open_above: bool
+    verdict: str
+
+
+class WindowAnswer(Part):
+    """Where the regimen sits in the dose–immune window of the reference model."""
+
+    model: str
+    ici_class: str
+    n_fractions: int
+    dose_per_fraction_gy: Finite
+    read_out_day: Finite
+    gain: Finite
+    bliss_excess: Finite
+    log_synergy: Finite
+    gain_max: Finite
+    position: Literal["below", "inside", "above", "no window"]
+    bounds: tuple[Bounds, ...]
+    curve: Curve
+    ablations: tuple[Curve, ...]
+    ablation_bounds: dict[str, Bounds]
+    scatter: dict[str, str]
+    map_doses_gy: tuple[Finite, ...]
+    map_fractions: tuple[int, ...]
+    map_gain: tuple[tuple[Finite, ...], ...]
+    notes: tuple[str, ...]
+
+
+class AlternativeRow(Part):
+    """One regimen of equal tumour BED, and what it costs."""
+
+    n_fractions: int
+    dose_per_fraction_gy: Finite
+    total_gy: Finite
+    course_days: Finite
+    tumour_bed_gy: Finite
+    late_bed_gy: Finite
+    gain: Finite
+    bliss_excess: Finite
+    alc_nadir: Finite | None
+    edric_gy: Finite | None
+    is_current: bool
+    notes: tuple[str, ...] = ()
+
+
+class DrugCourse(Part):
+    """Predicted concentration of one drug and the occupancy of its target."""
+
+    drug: str
+    ici_class: str
+    parameters: str
+    concentration: Curve
+    occupancy: Curve | None
+    first_trough: Finite | None
+    notes: tuple[str, ...] = ()
+
+
+class Missing(Part):
+    """A model that could not be evaluated, and what it needs."""
+
+    model: str
+    endpoint: str
+    organ: str
+    needs: str
+
+
+class ScoreRow(Part):
+    """One patient score."""
+
+    name: str
+    label: str
+    value: Finite | None
+    unit: str
+    category: str
+    evidence: Evidence
+    status: str
+    source: str
+    inputs: dict[str, float | str]
+    notes: tuple[str, ...]
+    not_computable: str
+
+
+class TrialRow(Part):
+    """One trial result near the patient's regimen."""
+
+    trial: str
+    disease: str
+    setting: str
+    comparison: str
+    schedule: str
+    sequence: str
+    endpoint: str
+    hr: Finite | None
+    hr_low: Finite | None
+    hr_high: Finite | None
+    ci_level: Finite | None
+    n: int | None
+    reference: str
+    status: str
+    flags: tuple[str, ...]
+    why: str
+
+
+class PoolRow(Part):
+    """A random-effects pool of randomised trials."""
+
+    label: str
+    k: int
+    method: str
+    hr: Finite
+    hr_low: Finite
+    hr_high: Finite
+    prediction_low: Finite | None
+    prediction_high: Finite | None
+    tau2: Finite
+    i2_percent: Finite
+    reading: str
+
+
+class ParameterRow(Part):
+    """One knowledge entry used, with its source."""
+
+    key: str
+    value: str
+    unit: str
+    status: str
+    mark: str
+    meaning: str
+    citation: str
+    doi: str
+    locator: str
+
+
+class Assessment(Part):
+    """Everything computed for one patient."""
+
+    schema_version: Literal[1] = 1
+    research_use: str = RESEARCH_USE
+    patient: dict[str, Any]
+    plan: PlanSummary
+    checklist: tuple[ChecklistRow, ...]
+    structures: tuple[StructureSummary, ...]
+    immune_dose: ImmuneDose
+    drugs: tuple[DrugCourse, ...]
+    window: WindowAnswer | None
+    window_not_computable: str = ""
+    alternatives: tuple[AlternativeRow, ...]
+    alternatives_notes: tuple[str, ...]
+    risks: tuple[Risk, ...]
+    risks_missing: tuple[Missing, ...]
+    scores: tuple[ScoreRow, ...]
+    trials: tuple[TrialRow, ...]
+    pools: tuple[PoolRow, ...]
+    parameters: tuple[ParameterRow, ...]
+    notes: tuple[str, ...]
+    manifest: Manifest

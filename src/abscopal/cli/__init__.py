@@ -1,0 +1,1 @@
+"""The `abscopal` command. No science and no file formats live here."""

@@ -1,0 +1,65 @@
+"""Tables, JSON and progress bars, one way for every command."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from abscopal.domain.progress import report_to
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+def screen() -> "Console":
+    """Console on standard output."""
+    from rich.console import Console
+
+    return Console(soft_wrap=False)
+
+
+def errors() -> "Console":
+    """Console on standard error."""
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def print_json(content: Any) -> None:
+    """`content` on standard output as indented JSON; NaN is refused rather than printed."""
+    typer.echo(json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False))
+
+
+def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table on standard output."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    screen().print(table, markup=False)
+
+
+@contextmanager
+def progress_bars() -> Iterator[None]:
+    """Show a bar on standard error for each piece of tracked work inside the block."""
+    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=errors(), transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def sink(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done)
+
+        with report_to(sink):
+            yield

@@ -1,0 +1,67 @@
+"""The `abscopal` command: parsing, exit codes and error messages.
+
+Exit codes: 0 done, 1 the run failed, 2 the input was wrong. Errors go to stderr as the
+four parts of their message; a traceback only with `--debug`. Commands import what they
+need when they run, so that `--version` and `--help` stay fast.
+"""
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from abscopal import __version__
+from abscopal.cli import assess, demo, knowledge, sample, simulate, window
+from abscopal.cli.console import errors
+from abscopal.domain.errors import AbscopalError
+
+app = typer.Typer(
+    name="abscopal",
+    help="Workbench for radiotherapy combined with immunotherapy. Research use only.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+for module in (assess, demo, sample, simulate, window):
+    module.add_to(app)
+app.add_typer(knowledge.app, name="knowledge")
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"abscopal {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _show_version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+    _debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Workbench for radiotherapy combined with immunotherapy. Research use only."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point: run the command and turn deliberate errors into messages and exit codes."""
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        app(words)
+    except AbscopalError as error:
+        if "--debug" in words:
+            raise
+        _say(error, as_json="--json" in words)
+        sys.exit(error.exit_code)
+
+
+def _say(error: AbscopalError, *, as_json: bool) -> None:
+    if as_json:
+        sys.stderr.write(json.dumps(error.parts()) + "\n")
+        return
+    console = errors()
+    console.print(f"[bold red]Stopped[/] while {error.doing}", highlight=False, soft_wrap=True)
+    for label, text in (("found", error.found), ("expected", error.expected), ("try", error.try_)):
+        console.print(f"  {label:9}", text, markup=False, highlight=False, soft_wrap=True)

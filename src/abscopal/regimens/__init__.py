@@ -1,0 +1,1 @@
+"""The decision: which regimens are worth comparing, and what each costs."""

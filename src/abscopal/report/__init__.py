@@ -1,0 +1,1 @@
+"""An assessment as one HTML file and one JSON file."""

@@ -1,0 +1,224 @@
+"""The figures of the report, each from the assessment's own numbers."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from abscopal.assessment.types import Assessment, Curve, WindowAnswer
+from abscopal.report.svg import FAINT, INK, PALETTE, canvas, to_svg
+
+Figures = dict[str, str]
+
+
+def draw_figures(assessment: Assessment) -> Figures:
+    """Every figure that the assessment has data for, by name."""
+    makers: dict[str, Callable[[Assessment], str | None]] = {
+        "dvh": _dvh,
+        "alc": _alc,
+        "window_curve": _window_curve,
+        "window_map": _window_map,
+        "drugs": _drugs,
+        "alternatives": _alternatives,
+        "toxicity": _toxicity,
+        "trials": _trials,
+    }
+    drawn = {name: maker(assessment) for name, maker in makers.items()}
+    return {name: svg for name, svg in drawn.items() if svg is not None}
+
+
+def _dvh(assessment: Assessment) -> str | None:
+    rows = [row for row in assessment.structures if row.max_gy > 0]
+    if not rows:
+        return None
+    with canvas(8.2, 3.6) as (figure, axes):
+        for index, row in enumerate(rows):
+            style = "-" if index < len(PALETTE) else "--"
+            colour = PALETTE[index % len(PALETTE)]
+            axes.plot(row.dvh.x, np.multiply(row.dvh.y, 100), style, color=colour, label=row.standard_name or row.name)
+        axes.axvline(assessment.plan.prescription_gy, color=INK, linewidth=0.8, linestyle=":")
+        axes.set(xlabel="dose [Gy]", ylabel="volume [%]", xlim=(0, None), ylim=(0, 101))
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        return to_svg(figure, f"Cumulative dose-volume histograms of {len(rows)} structures")
+
+
+def _alc(assessment: Assessment) -> str | None:
+    alc = assessment.immune_dose.alc
+    if alc is None:
+        return None
+    with canvas(8.2, 2.9) as (figure, axes):
+        axes.fill_between(
+            alc.days, alc.low, alc.high, color=PALETTE[0], alpha=0.18, linewidth=0, label="published α range"
+        )
+        axes.plot(alc.days, alc.central, color=PALETTE[0], label="central α")
+        top = max(alc.baseline * 1.1, max(alc.high))
+        for grade, limit in (("G2 below 0.8", 0.8), ("G3 below 0.5", 0.5), ("G4 below 0.2", 0.2)):
+            axes.axhline(limit, color=PALETTE[1], linewidth=0.8, linestyle=":")
+            axes.annotate(grade, (alc.days[-1], limit), color=INK, fontsize=7, ha="right", va="bottom")
+        axes.set(
+            xlabel="day (0 = first fraction)", ylabel="ALC [10⁹/L]", ylim=(0, top), xlim=(alc.days[0], alc.days[-1])
+        )
+        axes.legend(loc="lower left")
+        return to_svg(figure, f"Predicted lymphocyte count over {alc.days[-1]:.0f} days, nadir {alc.nadir:.2f}")
+
+
+def _window_curve(assessment: Assessment) -> str | None:
+    window = assessment.window
+    if window is None:
+        return None
+    with canvas(8.2, 3.3) as (figure, axes):
+        for index, curve in enumerate(window.ablations):
+            axes.plot(curve.x, curve.y, "--", linewidth=1.1, color=PALETTE[2 + index % 6], label=curve.label)
+        axes.plot(window.curve.x, window.curve.y, color=PALETTE[0], linewidth=2.2, label="full model")
+        for bounds in window.bounds:
+            if bounds.peak_gy is not None:
+                low = bounds.lower_gy if bounds.lower_gy is not None else window.curve.x[0]
+                high = bounds.upper_gy if bounds.upper_gy is not None else window.curve.x[-1]
+                axes.axvspan(low, high, color=PALETTE[0], alpha=0.10, linewidth=0)
+        axes.plot(
+            [window.dose_per_fraction_gy],
+            [window.gain],
+            "o",
+            color=PALETTE[1],
+            markersize=8,
+            label="this regimen",
+            zorder=5,
+        )
+        axes.set(
+            xlabel=f"dose per fraction [Gy], {window.n_fractions} fractions",
+            ylabel="immune gain G [log₁₀]",
+            xlim=(0, max(window.curve.x)),
+        )
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        return to_svg(
+            figure, f"Immune gain against dose per fraction for {window.n_fractions} fractions, with ablations"
+        )
+
+
+def _window_map(assessment: Assessment) -> str | None:
+    window = assessment.window
+    if window is None:
+        return None
+    from matplotlib.colors import Normalize
+
+    gain = np.array(window.map_gain)
+    with canvas(7.4, 3.8) as (figure, axes):
+        rows = np.arange(len(window.map_fractions))
+        limit = max(0.1, float(np.abs(gain).max()))
+        filled = axes.contourf(window.map_doses_gy, rows, gain, levels=18, cmap="PuOr_r", norm=Normalize(-limit, limit))
+        axes.contour(window.map_doses_gy, rows, gain, levels=_level_values(window), colors=INK, linewidths=0.9)
+        row = float(np.interp(np.log(window.n_fractions), np.log(window.map_fractions), rows))
+        axes.plot(
+            [window.dose_per_fraction_gy],
+            [row],
+            "o",
+            markersize=10,
+            markerfacecolor="#ffffff",
+            markeredgecolor="#000000",
+        )
+        axes.annotate("this regimen", (window.dose_per_fraction_gy, row), xytext=(9, 6), textcoords="offset points",
+                      color="#000000", fontsize=8,
+                      bbox={"boxstyle": "round,pad=0.2", "facecolor": "#ffffff", "edgecolor": "none", "alpha": 0.8})  # fmt: skip
+        axes.set(xlabel="dose per fraction [Gy]", ylabel="number of fractions")
+        axes.set_yticks(rows, [str(n) for n in window.map_fractions])
+        axes.grid(visible=False)
+        bar = figure.colorbar(filled, ax=axes, label="immune gain G [log₁₀]")
+        bar.outline.set_edgecolor(FAINT)
+        return to_svg(figure, "Map of immune gain over dose per fraction and number of fractions")
+
+
+def _level_values(window: WindowAnswer) -> list[float]:
+    values = {round(bounds.level * window.gain_max, 6) for bounds in window.bounds}
+    return sorted(values) if window.gain_max > 0 else [0.0]
+
+
+def _drugs(assessment: Assessment) -> str | None:
+    if not assessment.drugs:
+        return None
+    with canvas(8.2, 2.8, columns=2) as (figure, axes):
+        for index, drug in enumerate(assessment.drugs):
+            colour = PALETTE[index % len(PALETTE)]
+            _line(axes[0], drug.concentration, colour, drug.drug)
+            if drug.occupancy is not None:
+                _line(axes[1], drug.occupancy, colour, drug.drug)
+        axes[0].set(xlabel="day (0 = first fraction)", ylabel="concentration [mg/L]", ylim=(0, None))
+        axes[1].set(xlabel="day (0 = first fraction)", ylabel="c / (c + K₅₀)", ylim=(0, 1.02))
+        for day in (0.0, float(assessment.alternatives[0].course_days) if assessment.alternatives else 0.0):
+            axes[0].axvline(day, color=FAINT, linewidth=0.8)
+        axes[0].legend(loc="upper right")
+        return to_svg(figure, "Predicted drug concentration and target occupancy over time")
+
+
+def _line(axes: Any, curve: Curve, colour: str, label: str) -> None:
+    axes.plot(curve.x, curve.y, color=colour, label=label)
+
+
+def _alternatives(assessment: Assessment) -> str | None:
+    rows = assessment.alternatives
+    if len(rows) < 2:
+        return None
+    with canvas(8.2, 3.0, columns=2) as (figure, axes):
+        for row in rows:
+            colour = PALETTE[1] if row.is_current else PALETTE[0]
+            name = f"{row.n_fractions} × {row.dose_per_fraction_gy:.3g}"
+            axes[0].plot(row.late_bed_gy, row.gain, "o", color=colour)
+            axes[0].annotate(name, (row.late_bed_gy, row.gain), xytext=(4, 3), textcoords="offset points", fontsize=7)
+            if row.alc_nadir is not None:
+                axes[1].plot(row.alc_nadir, row.gain, "o", color=colour)
+                axes[1].annotate(name, (row.alc_nadir, row.gain), xytext=(4, 3), textcoords="offset points", fontsize=7)
+        axes[0].set(xlabel="late-tissue BED at the target [Gy, α/β = 3]", ylabel="immune gain G [log₁₀]")
+        axes[1].set(xlabel="ALC nadir [10⁹/L]", ylabel="immune gain G [log₁₀]")
+        return to_svg(figure, "Alternative regimens of equal tumour BED: gain against late effect and lymphocytes")
+
+
+def _toxicity(assessment: Assessment) -> str | None:
+    rows = sorted(assessment.risks, key=lambda risk: risk.probability)
+    if not rows:
+        return None
+    with canvas(8.2, 0.9 + 0.24 * len(rows)) as (figure, axes):
+        for index, risk in enumerate(rows):
+            if risk.interval is not None:
+                axes.plot(np.multiply(risk.interval, 100), [index, index], color=PALETTE[0], linewidth=2.5, alpha=0.4)
+            face = PALETTE[0] if risk.status in ("read", "computed") else "none"
+            axes.plot(100 * risk.probability, index, "o", color=PALETTE[0], markerfacecolor=face)
+        axes.set_yticks(
+            range(len(rows)), [f"{risk.endpoint}, {risk.organ} ({risk.model})" for risk in rows], fontsize=7
+        )
+        top = max([5.0, *(100 * _upper(risk) for risk in rows)])
+        axes.set(xlabel="probability [%]", xlim=(0, 1.05 * top))
+        return to_svg(figure, f"Complication probabilities of {len(rows)} models")
+
+
+def _upper(risk: Any) -> float:
+    return float(risk.interval[1] if risk.interval is not None else risk.probability)
+
+
+def _trials(assessment: Assessment) -> str | None:
+    rows = [
+        row for row in assessment.trials if row.hr is not None and row.hr_low is not None and row.hr_high is not None
+    ]
+    pools = assessment.pools
+    if not rows and not pools:
+        return None
+    labels: list[str] = []
+    with canvas(8.2, 0.9 + 0.26 * (len(rows) + len(pools))) as (figure, axes):
+        for pool in reversed(pools):
+            y = len(labels)
+            labels.append(f"pooled, {pool.label} (k = {pool.k})")
+            if pool.prediction_low is not None and pool.prediction_high is not None:
+                axes.plot([pool.prediction_low, pool.prediction_high], [y, y], color=PALETTE[1], linewidth=1)
+            axes.plot([pool.hr_low, pool.hr_high], [y, y], color=PALETTE[1], linewidth=3)
+            axes.plot(pool.hr, y, "D", color=PALETTE[1])
+        for row in reversed(rows):
+            y = len(labels)
+            labels.append(f"{row.trial}, {row.endpoint}")
+            axes.plot([row.hr_low, row.hr_high], [y, y], color=PALETTE[0], linewidth=1.4)
+            axes.plot(row.hr, y, "s", color=PALETTE[0])
+        axes.axvline(1, color=INK, linewidth=0.8)
+        axes.set_xscale("log")
+        ticks = [0.25, 0.5, 0.7, 1.0, 1.4, 2.0]
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.set_xticks([], minor=True)
+        axes.set_yticks(range(len(labels)), labels, fontsize=7)
+        axes.set_xlabel("hazard ratio, below 1 favours the experimental arm (thin line: 95 % prediction interval)")
+        return to_svg(figure, "Hazard ratios of the nearest trials and of their pool")

@@ -1,0 +1,131 @@
+"""Writing the report: one HTML file that opens offline, and the JSON behind it."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from abscopal.assessment.types import Assessment
+from abscopal.dose.dicom.intake import Case
+from abscopal.knowledge.schema import STATUS_MEANING
+from abscopal.report.figures import draw_figures
+from abscopal.report.headline import headline
+from abscopal.report.picture import draw_dose
+
+SECTIONS = (
+    ("plan", "Plan and patient"),
+    ("dose", "Dose"),
+    ("immune", "Immune dose"),
+    ("window", "Window"),
+    ("alternatives", "Alternatives"),
+    ("toxicity", "Toxicity"),
+    ("scores", "Stratification"),
+    ("evidence", "Evidence"),
+    ("parameters", "Parameters"),
+    ("manifest", "Manifest"),
+)
+
+
+def write_report(assessment: Assessment, path: Path, case: Case | None = None) -> Path:
+    """Write the assessment as one self-contained HTML file.
+
+    Parameters
+    ----------
+    path : Path
+        File to write; replaced in one step, so a reader never sees half a report.
+    case : Case, optional
+        Gives the dose picture; left out, the report has none.
+    """
+    return write_whole(path, render(assessment, case))
+
+
+def write_json(assessment: Assessment, path: Path) -> Path:
+    """Write the numbers of the report as JSON (schema: `assessment_schema`)."""
+    return write_whole(path, assessment.model_dump_json(indent=1) + "\n")
+
+
+def assessment_schema() -> dict[str, Any]:
+    """The published JSON schema of `assessment.json`."""
+    return Assessment.model_json_schema(mode="serialization")
+
+
+def render(assessment: Assessment, case: Case | None = None) -> str:
+    """The report as HTML text."""
+    environment = Environment(
+        loader=PackageLoader("abscopal.report", "assets"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters.update(sig=significant, bound=_bound, maybe=_maybe, plain=_plain)
+    figures = {"dose": "", **dict.fromkeys(("dvh", "alc", "window_curve", "window_map"), "")}
+    figures |= dict.fromkeys(("drugs", "alternatives", "toxicity", "trials"), "")
+    figures |= draw_figures(assessment)
+    if case is not None:
+        figures["dose"] = draw_dose(case, assessment.plan.prescription_gy)
+    return environment.get_template("report.html.j2").render(
+        a=assessment,
+        css=(environment.loader.get_source(environment, "report.css")[0] if environment.loader else ""),
+        figures=figures,
+        sections=SECTIONS,
+        headline=headline(assessment),
+        patient_rows=_patient_rows(assessment.patient),
+        status_meaning=STATUS_MEANING,
+    )
+
+
+def write_whole(path: Path, text: str) -> Path:
+    """Write `text` to `path` in one step: a temporary file beside it, then a rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-", text=True)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """`value` to so many significant digits, without a needless exponent or trailing zeros."""
+    if value == 0:
+        return "0"
+    text = f"{value:.{digits}g}"
+    if "e" not in text:
+        return text
+    return f"{float(text):.0f}" if 1 <= abs(value) < 1e7 else text.replace("e-0", "e-").replace("e+0", "e")
+
+
+def _bound(value: float | None, is_open: bool) -> str:
+    if is_open:
+        return "open"
+    return "none" if value is None else significant(value)
+
+
+def _maybe(value: float | None) -> str:
+    return "not computable" if value is None else significant(value)
+
+
+def _plain(value: float | str) -> str:
+    return value if isinstance(value, str) else significant(value, 4)
+
+
+def _patient_rows(patient: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for key, value in patient.items():
+        if isinstance(value, dict):
+            rows += _patient_rows(value, f"{prefix}{key}.")
+        elif isinstance(value, list | tuple) and value and isinstance(value[0], dict):
+            for index, item in enumerate(value):
+                rows += _patient_rows(item, f"{prefix}{key}[{index}].")
+        elif value is not None and value not in ([], ()):
+            rows.append((f"{prefix}{key}", _cell(value)))
+    return rows
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return json.dumps(value) if isinstance(value, bool) else str(value)
+    return significant(float(value), 5)
