@@ -41,16 +41,16 @@ class Lattice:
 
     @property
     def voxel_volume_cm3(self) -> float:
-        """Volume of one voxel. [cm3]"""
+        """Volume of one voxel, in cm3."""
         return float(np.prod(self.spacing)) / 1000.0
 
     @property
     def lower(self) -> FloatArray:
-        """Outer corner of the first voxel (x, y, z). [mm]"""
+        """Outer corner of the first voxel (x, y, z), in mm."""
         return np.array(self.origin) - np.array(self.spacing) / 2
 
     def centres(self, axis: int) -> FloatArray:
-        """Voxel centres along axis 0 (x), 1 (y) or 2 (z). [mm]"""
+        """Voxel centres along axis 0 (x), 1 (y) or 2 (z), in mm."""
         return self.origin[axis] + self.spacing[axis] * np.arange(self.shape[axis])
 
     def window(self, low: FloatArray, high: FloatArray) -> tuple["Lattice", tuple[int, int, int]]:
@@ -78,8 +78,34 @@ def _three_int(values: NDArray[np.int64]) -> tuple[int, int, int]:
     return (int(values[0]), int(values[1]), int(values[2]))
 
 
+class _Placed:
+    """What every grid with values and an affine can do."""
+
+    values: NDArray[np.floating]
+    affine: FloatArray
+
+    @property
+    def lattice(self) -> Lattice:
+        """The grid's geometry with ascending patient axes.
+
+        Raises
+        ------
+        DicomError
+            The grid is oblique to the patient axes.
+        """
+        return _orientation(self.affine, self.values.shape).lattice
+
+    def on_lattice(self) -> NDArray[np.floating]:
+        """The values ordered (z, y, x) with ascending patient axes (a view)."""
+        return _orientation(self.affine, self.values.shape).to_lattice(self.values)
+
+    def from_lattice(self, values: FloatArray) -> FloatArray:
+        """An array on the lattice, put back in this grid's own index order (a view)."""
+        return _orientation(self.affine, self.values.shape).from_lattice(values)
+
+
 @dataclass(frozen=True, eq=False)
-class Volume:
+class Volume(_Placed):
     """Image values on a grid; for CT in Hounsfield units.
 
     Attributes
@@ -97,18 +123,9 @@ class Volume:
     def __post_init__(self) -> None:
         _check_grid(self.values, self.affine)
 
-    @property
-    def lattice(self) -> Lattice:
-        """The grid's geometry with ascending patient axes."""
-        return _orientation(self.affine, self.values.shape).lattice
-
-    def on_lattice(self) -> NDArray[np.floating]:
-        """The values ordered (z, y, x) with ascending patient axes (a view)."""
-        return _orientation(self.affine, self.values.shape).to_lattice(self.values)
-
 
 @dataclass(frozen=True, eq=False)
-class DoseGrid:
+class DoseGrid(_Placed):
     """Absorbed or converted dose on a grid. The kind is always stated; nothing converts silently.
 
     Attributes
@@ -148,32 +165,17 @@ class DoseGrid:
 
     @property
     def voxel_volume_cm3(self) -> float:
-        """Volume of one voxel. [cm3]"""
+        """Volume of one voxel, in cm3."""
         return abs(float(np.linalg.det(self.affine[:3, :3]))) / 1000.0
 
     @property
     def max(self) -> float:
-        """Highest voxel dose. [Gy]"""
+        """Highest voxel dose, in Gy."""
         return float(self.values.max())
 
-    @property
-    def lattice(self) -> Lattice:
-        """The grid's geometry with ascending patient axes.
-
-        Raises
-        ------
-        DicomError
-            The grid is oblique to the patient axes.
-        """
-        return _orientation(self.affine, self.values.shape).lattice
-
     def on_lattice(self) -> FloatArray:
-        """The dose ordered (z, y, x) with ascending patient axes (a view). [Gy]"""
+        """The dose [Gy] ordered (z, y, x) with ascending patient axes (a view)."""
         return _orientation(self.affine, self.values.shape).to_lattice(self.values)
-
-    def from_lattice(self, values: FloatArray) -> FloatArray:
-        """An array on the lattice, put back in this grid's own index order (a view)."""
-        return _orientation(self.affine, self.values.shape).from_lattice(values)
 
     def covers(self, points_lps: FloatArray) -> NDArray[np.bool_]:
         """Whether each point (n, 3) [mm] lies inside a voxel of the grid."""
@@ -201,7 +203,7 @@ class DoseGrid:
         return np.where(inside, values, 0.0)
 
     def resample(self, other: "DoseGrid | Volume") -> "DoseGrid":
-        """This dose on the grid of `other`, trilinear, 0 Gy outside this grid."""
+        """Put the dose on the grid of `other`, trilinear, 0 Gy outside this grid."""
         k, j, i = np.indices(other.values.shape, dtype=np.float64).reshape(3, -1)
         points = np.stack([i, j, k, np.ones_like(i)], axis=1) @ other.affine.T
         values = self.sample(points[:, :3]).reshape(other.values.shape)

@@ -46,18 +46,18 @@ class Slabs:
 
     @property
     def low(self) -> FloatArray:
-        """Lower corner (x, y, z) of the box around all slabs. [mm]"""
+        """Lower corner (x, y, z) of the box around all slabs, in mm."""
         corner = np.min([polygon.min(axis=0) for polygon in self.polygons], axis=0)
         return np.array([*corner, self.bottom.min()])
 
     @property
     def high(self) -> FloatArray:
-        """Upper corner (x, y, z). [mm]"""
+        """Upper corner (x, y, z), in mm."""
         corner = np.max([polygon.max(axis=0) for polygon in self.polygons], axis=0)
         return np.array([*corner, self.top.max()])
 
     def volume_cm3(self) -> float:
-        """Enclosed volume, wherever it lies. [cm3]"""
+        """Enclosed volume, wherever it lies, in cm3."""
         extent = np.concatenate(self.polygons)[:, 1]
         height = float(np.ptp(extent))
         if height == 0.0:
@@ -67,6 +67,16 @@ class Slabs:
         length = -(hits.sign * hits.x)
         area = np.bincount(hits.plane, weights=length, minlength=len(self.bottom)) * line
         return float(area @ (self.top - self.bottom)) / 1000.0
+
+    def between(self, low: float, high: float) -> "Slabs":
+        """Slabs that reach into the range of z from `low` to `high` in mm, possibly none.
+
+        Plane numbers are kept, so that slabs of other ranges still line up.
+        """
+        reached = (self.top > low) & (self.bottom < high)
+        kept = np.flatnonzero(reached[self.plane])
+        polygons = tuple(self.polygons[index] for index in kept)
+        return Slabs(polygons, self.plane[kept], self.bottom, self.top, self.notes)
 
 
 def slabs(
@@ -194,7 +204,9 @@ def coverage(pieces: Slabs, lattice: Lattice) -> FloatArray:
     """
     nx, ny, nz = lattice.shape
     filled = np.zeros((nz, ny, nx))
-    if 0 in lattice.shape:
+    bottom = float(lattice.lower[2])
+    pieces = pieces.between(bottom, bottom + nz * lattice.spacing[2])
+    if 0 in lattice.shape or not pieces.polygons:
         return filled
     overlap = _slab_overlap(pieces, lattice)
     for plane, area in _plane_areas(pieces, lattice):
