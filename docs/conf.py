@@ -1,12 +1,17 @@
 """Sphinx settings; the build treats warnings as errors."""
 
+import sys
+from pathlib import Path
+
 from abscopal import __version__
 
 project = "abscopal"
 author = "abscopal contributors"
 copyright = "2026, abscopal contributors"  # noqa: A001
 release = __version__
-extensions = ["myst_parser"]
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+extensions = ["myst_parser", "mathml"]
+html_math_renderer = "mathml"
 myst_enable_extensions = ["dollarmath", "amsmath", "deflist", "colon_fence"]
 myst_heading_anchors = 3
 source_suffix = {".md": "markdown"}
@@ -14,6 +19,3 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"abscopal {release}"
 html_static_path = ["_static"]
-# Formulas are set as text by the browser's own MathML where it can; no script is fetched.
-extensions.append("sphinx.ext.mathjax")
-mathjax_path = ""

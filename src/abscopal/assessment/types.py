@@ -40,6 +40,7 @@ class PlanSummary(Part):
     beam_on_s: Finite
     beam_on_origin: str
     alpha_beta_gy: Finite
+    alpha_beta_origin: str
     bed_gy: Finite
     eqd2_gy: Finite
 

@@ -133,7 +133,9 @@ class Lesion(_Section):
 class Radiotherapy(_Section):
     """What DICOM does not say about the course. The dose itself comes from the case."""
 
-    alpha_beta: Gray = Field(10.0, description="α/β of the tumour, for BED and EQD2", examples=["10 Gy"])
+    alpha_beta: Gray | None = Field(
+        None, description="α/β of the tumour; left out, the sourced value of the disease is used", examples=["10 Gy"]
+    )
     weekdays: bool = Field(True, description="fractions Monday to Friday", examples=[True])
     interval: Interval = Field(1.0, description="time between fractions when weekdays = false", examples=["1 day"])
     beam_on_time: Annotated[float, BeforeValidator(lambda v: quantity(v, "second", name="beam_on_time"))] | None = (

@@ -1,0 +1,115 @@
+"""`abscopal assess CASE --patient patient.toml --out OUT`: the whole walk for one patient."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from abscopal.cli.console import JsonOption, print_json, print_table, progress_bars, screen
+from abscopal.domain.errors import InputError
+
+if TYPE_CHECKING:
+    from abscopal.assessment.types import Assessment
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("assess")(assess)
+
+
+def assess(
+    case: Annotated[Path | None, typer.Argument(help="Folder or zip of DICOM RT files.")] = None,
+    patient: Annotated[Path | None, typer.Option(help="patient.toml; see --example-patient.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for report.html and assessment.json.")] = None,
+    frame_mismatch: Annotated[
+        bool, typer.Option("--allow-frame-mismatch", help="Use dose and structures of different frames of reference.")
+    ] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Leave out the window's ablations and parameter scatter.")] = False,
+    example: Annotated[bool, typer.Option("--example-patient", help="Print a documented patient.toml and stop.")] = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of assessment.json and stop.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Assess one patient: dose, immune dose, window, alternatives, toxicity, scores, evidence."""
+    if example:
+        from abscopal.domain.patient import example_toml
+
+        typer.echo(example_toml(), nl=False)
+        return
+    if schema:
+        from abscopal.report.html import assessment_schema
+
+        print_json(assessment_schema())
+        return
+    if case is None or patient is None or out is None:
+        missing = [name for name, value in (("CASE", case), ("--patient", patient), ("--out", out)) if value is None]
+        raise InputError(
+            doing="starting an assessment",
+            found=f"no {' and no '.join(missing)}",
+            expected="abscopal assess CASE --patient patient.toml --out OUT",
+            try_="`abscopal assess --help`",
+        )
+    answer = run(case, patient, out, allow_frame_mismatch=frame_mismatch, quick=quick)
+    if as_json:
+        typer.echo(answer.model_dump_json(indent=2))
+    else:
+        show(answer, out)
+
+
+def run(
+    case_path: Path, patient_path: Path, out: Path, *, allow_frame_mismatch: bool = False, quick: bool = False
+) -> "Assessment":
+    """Assess and write `report.html` and `assessment.json` into `out`."""
+    with progress_bars():
+        from abscopal.assessment.assess import assess as assess_case
+        from abscopal.domain.manifest import sha256_file
+        from abscopal.domain.patient import read_patient
+        from abscopal.dose.dicom.intake import read_case
+        from abscopal.report.html import write_json, write_report
+
+        patient = read_patient(_text(patient_path), name=patient_path.name)
+        case = read_case(case_path, names=patient.structures, allow_frame_mismatch=allow_frame_mismatch)
+        answer = assess_case(
+            case,
+            patient,
+            command=shlex.join(["abscopal", *(Path(word).name if "/" in word else word for word in sys.argv[1:])]),
+            extra_inputs={patient_path.name: sha256_file(patient_path)},
+            quick=quick,
+        )
+        write_json(answer, out / "assessment.json")
+        write_report(answer, out / "report.html", case)
+    return answer
+
+
+def show(answer: "Assessment", out: Path) -> None:
+    """Print the headline table and where the files are."""
+    from abscopal.report.headline import headline
+
+    print_table(
+        f"{answer.patient['pseudonym']}, {answer.patient['disease']}: {answer.plan.label}",
+        ("", "answer", "how to take it"),
+        [(card.what, card.number, card.how) for card in headline(answer)],
+    )
+    console = screen()
+    for note in answer.notes:
+        console.print(f"note  {note}", markup=False)
+    console.print(answer.research_use, style="yellow", markup=False)
+    console.print(f"report  {out / 'report.html'}\nnumbers {out / 'assessment.json'}", markup=False, soft_wrap=True)
+
+
+def _text(path: Path) -> str:
+    """The text of a patient file, or the error that says why not."""
+    limit = 1_000_000
+    try:
+        if path.stat().st_size <= limit:
+            return path.read_text(encoding="utf-8")
+        found = f"a file of {path.stat().st_size} bytes"
+    except (OSError, UnicodeDecodeError) as exc:
+        found = f"{type(exc).__name__} ({exc.strerror if isinstance(exc, OSError) else 'not UTF-8 text'})"
+    raise InputError(
+        doing=f"reading {path.name}",
+        found=found,
+        expected=f"a TOML text file of at most {limit} bytes",
+        try_="`abscopal assess --example-patient > patient.toml`",
+    )
