@@ -1,0 +1,1 @@
+"""What the randomised and single-arm evidence for radiotherapy with immunotherapy says."""

@@ -1,0 +1,146 @@
+"""The trial table: loaded, checked, and selected from. Withheld outcomes stay withheld."""
+
+from collections.abc import Hashable, Mapping
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from abscopal.domain.errors import KnowledgeError
+from abscopal.domain.registry import unknown_name
+from abscopal.knowledge.load import load
+from abscopal.trials.checks import BLOCKING, row_flags, standard_error
+
+SHEET = "trials/rt_ici"
+Timing = Literal["after", "during", "before"]
+OUTCOMES = (
+    "hr", "hr_lo", "hr_hi", "p_value", "median_exp_months", "median_ctrl_months", "rate_exp", "rate_ctrl",
+    "primary_endpoint_met", "grade3plus_exp", "grade3plus_ctrl", "pneumonitis_exp", "pneumonitis_ctrl",
+    "lymphopenia_note", "ci_level",
+)  # fmt: skip
+"""Columns that carry an outcome; all are empty on a held-out row."""
+TIMING: dict[str, Timing] = {
+    "adjuvant": "after",
+    "sequential": "after",
+    "concurrent": "during",
+    "both": "during",
+    "neoadjuvant": "before",
+}
+"""When the ICI is given relative to RT, by the table's `sequence`."""
+VOCABULARY: dict[str, frozenset[str]] = {
+    "sequence": frozenset(TIMING),
+    "endpoint": frozenset({"OS", "PFS", "EFS", "ORR", "pCR", "abscopal ORR"}),
+    "comparison_type": frozenset({"add_ici", "swap_ici", "add_rt", "timing", "other", "single_arm"}),
+    "pool": frozenset({"ici", "rt", "holdout", ""}),
+    "confidence": frozenset({"read", "recalled", "uncertain"}),
+    "eni_basis": frozenset({"protocol", "practice", "unknown", "na"}),
+}
+
+
+def load_trials() -> pd.DataFrame:
+    """The trial table with what the loader derives.
+
+    Returns
+    -------
+    DataFrame
+        One row per trial and endpoint: the columns of the file, and `log_hr` [1], `se` (from
+        the interval at its own level) [1], `timing` (after, during or before RT), `eni` ("yes",
+        "no" or ""), `flags` (dict: check to finding) and `poolable` (bool).
+
+    Raises
+    ------
+    KnowledgeError
+        A cell outside its vocabulary, a duplicated row, or a withheld outcome that is filled.
+    """
+    sheet = load(SHEET)
+    table = sheet.table("trials")
+    check_schema(table)
+    issues = sheet.table("issues").to_dict("records")
+    table["log_hr"] = np.log(table["hr"])
+    table["se"] = [
+        standard_error(low, high, level) if low > 0 else np.nan
+        for low, high, level in zip(table["hr_lo"], table["hr_hi"], table["ci_level"], strict=True)
+    ]
+    table["timing"] = table["sequence"].map(TIMING)
+    table["eni"] = table["rt_target"].astype(str).str.extract(r"elective_nodal_(yes|no)", expand=False).fillna("")
+    found = [row_flags(row, _concerning(row, issues), sheet) for row in table.to_dict("records")]
+    table["flags"] = pd.Series(found, index=table.index, dtype=object)
+    table["poolable"] = [
+        pool in {"ici", "rt"} and se > 0 and not BLOCKING & flags.keys()
+        for pool, se, flags in zip(table["pool"], table["se"], table["flags"], strict=True)
+    ]
+    return table
+
+
+def _concerning(row: Mapping[Hashable, Any], issues: list[dict[Hashable, Any]]) -> list[dict[Hashable, Any]]:
+    return [i for i in issues if i["trial"] == row["trial"] and i["endpoint"] in {"*", row["endpoint"]}]
+
+
+def check_schema(table: pd.DataFrame) -> None:
+    """Refuse a trial table that breaks its own rules.
+
+    Raises
+    ------
+    KnowledgeError
+        As for `load_trials`.
+    """
+    for column, allowed in VOCABULARY.items():
+        strange = sorted(set(table[column].fillna("")) - allowed)
+        if strange:
+            raise _broken(f"{strange} in column '{column}'", f"one of {sorted(allowed)}")
+    if table.duplicated(["trial", "endpoint"]).any():
+        raise _broken("a trial with two rows for one endpoint", "one row per trial and endpoint")
+    withheld = table.loc[table["pool"] == "holdout", list(OUTCOMES)]
+    if withheld.notna().to_numpy().any():
+        raise _broken("an outcome in a held-out row", "every outcome cell of a held-out row empty")
+    limits = table.loc[table["hr_lo"].notna()]
+    ordered = (limits["hr_lo"] < limits["hr"]) & (limits["hr"] < limits["hr_hi"]) & limits["ci_level"].notna()
+    if not ordered.all():
+        raise _broken(f"{list(limits.loc[~ordered, 'trial'])}", "0 < hr_lo < hr < hr_hi and a ci_level")
+
+
+def _broken(found: str, expected: str) -> KnowledgeError:
+    return KnowledgeError(doing="reading the trial table", found=found, expected=expected, try_="correcting that row")
+
+
+def select(
+    *,
+    endpoint: str | tuple[str, ...] = "OS",
+    pool: Literal["ici", "rt"] = "ici",
+    comparison_type: str | None = None,
+    timing: Timing | None = None,
+    eni: Literal["yes", "no"] | None = None,
+    disease: str | None = None,
+    without_disease: str | None = None,
+    without_flag: str | None = None,
+) -> pd.DataFrame:
+    """Poolable rows: one effect per trial, never a withheld, retracted or overlapping one.
+
+    Parameters
+    ----------
+    endpoint : str or tuple of str
+        For example `"OS"`, or `("PFS", "EFS")`.
+    pool : {"ici", "rt"}
+        ICI against no ICI (RT in both arms), or RT added to ICI.
+    comparison_type : str, optional
+        `"add_ici"` leaves out trials where the ICI replaces another drug.
+    timing, eni, disease, without_disease, without_flag : str, optional
+        Filters on the derived columns, on the table's own disease label, and on a flag.
+    """
+    endpoints = (endpoint,) if isinstance(endpoint, str) else endpoint
+    for name in endpoints:
+        if name not in VOCABULARY["endpoint"]:
+            raise unknown_name("selecting trials", name, sorted(VOCABULARY["endpoint"]))
+    if timing is not None and timing not in get_args(Timing):
+        raise unknown_name("selecting trials", timing, list(get_args(Timing)))
+    table = load_trials()
+    keep = table["poolable"] & table["endpoint"].isin(endpoints) & (table["pool"] == pool)
+    equal = {"comparison_type": comparison_type, "timing": timing, "eni": eni, "disease": disease}
+    for column, wanted in equal.items():
+        if wanted is not None:
+            keep &= table[column] == wanted
+    if without_disease is not None:
+        keep &= table["disease"] != without_disease
+    if without_flag is not None:
+        keep &= ~table["flags"].map(lambda flags: without_flag in flags).astype(bool)
+    return table.loc[keep].reset_index(drop=True)
