@@ -12,8 +12,10 @@ from abscopal.domain.registry import unknown_name
 from abscopal.trials.diseases import Match, disease_matches
 from abscopal.trials.evidence import TIMING, load_trials
 
-DISTANCE = "disease (same, related, other), then order of ICI and RT (same, same timing, other), "
+DISTANCE = (
+    "disease (same, related, other), then order of ICI and RT (same, same timing, other), "
     "then |ln| of dose per fraction"
+)
 """The ranking in words; each part decides only where the ones before it tie."""
 _STATUS_ORDER = ("read", "recalled", "uncertain")
 _RANK: dict[str, int] = {"same": 0, "related": 1, "other": 2}
