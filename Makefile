@@ -13,6 +13,7 @@ $(BIN)/abscopal: pyproject.toml
 
 $(VENV)/.dev: pyproject.toml $(BIN)/abscopal
 	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	sh tools/chromium.sh
 	@touch $@
 
 demo: $(BIN)/abscopal          ## one real patient, from DICOM to a report

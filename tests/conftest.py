@@ -1,0 +1,24 @@
+"""Cases that several tests share."""
+
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def thorax_case(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The synthetic thorax case, 3 × 18 Gy, as DICOM files in a folder."""
+    from abscopal.dose.sample.thorax import build_thorax
+
+    return build_thorax(tmp_path_factory.mktemp("thorax") / "case", "3x18").folder
+
+
+@pytest.fixture(scope="session")
+def breast_case() -> Path:
+    """The clinical breast plan, where it lies beside the checkout."""
+    folder = SHARED / "dicompyler-rt"
+    if not folder.is_dir():
+        pytest.skip("the breast sample is not on this machine; `abscopal sample breast` fetches it")
+    return folder

@@ -1,0 +1,93 @@
+"""The command as a user meets it: real processes, exit codes, what lands on which stream."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ENTRY = [sys.executable, "-c", "from abscopal.cli.main import main; main()"]
+
+
+def abscopal(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*ENTRY, *words], capture_output=True, text=True, cwd=cwd, timeout=300, check=False)
+
+
+def test_version_and_help() -> None:
+    done = abscopal("--version")
+    assert done.returncode == 0
+    assert done.stdout.startswith("abscopal ")
+    for words in ([], ["assess"], ["sample"], ["window"], ["simulate"], ["knowledge"], ["knowledge", "show"], ["demo"]):
+        done = abscopal(*words, "--help")
+        assert done.returncode == 0, done.stderr
+        assert "Usage" in done.stdout
+
+
+def test_the_core_import_leaves_the_heavy_libraries_alone() -> None:
+    code = "import sys, abscopal, abscopal.cli.main; print([m for m in ('pandas', 'sympy', 'scipy', 'matplotlib', 'pydicom', 'xarray') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_example_patient_is_accepted_by_the_reader() -> None:
+    from abscopal.domain.patient import read_patient
+
+    done = abscopal("assess", "--example-patient")
+    assert read_patient(done.stdout).disease == "NSCLC"
+
+
+def test_knowledge_commands() -> None:
+    rows = json.loads(abscopal("knowledge", "list", "--json").stdout)
+    assert all(row["source"]["citation"] for row in rows)
+    key = next(row["key"] for row in rows if "value" in row)
+    shown = json.loads(abscopal("knowledge", "show", key, "--json").stdout)
+    assert shown["key"] == key
+    assert abscopal("knowledge", "cite", key).stdout.strip()
+    wrong = abscopal("knowledge", "show", key + "x")
+    assert wrong.returncode == 2
+    assert key.split(":")[1] in wrong.stderr
+
+
+def assert_refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    for part in ("while", "found", "expected", "try", *words):
+        assert part in done.stderr
+
+
+def test_assess_refuses_bad_input_and_writes_nothing(thorax_case: Path, tmp_path: Path) -> None:
+    good = abscopal("assess", "--example-patient").stdout
+    patient = tmp_path / "patient.toml"
+    out = tmp_path / "out"
+    before = {path.name: path.read_bytes() for path in thorax_case.iterdir()}
+    patient.write_text(good.replace('"3.9 g/dL"', '"38 g/dL"'))
+    assert_refused(
+        abscopal("assess", str(thorax_case), "--patient", str(patient), "--out", str(out)), "38 g/dL", "38 g/L"
+    )
+    patient.write_text(good)
+    assert_refused(abscopal("assess", str(tmp_path / "nothing"), "--patient", str(patient), "--out", str(out)))
+    assert_refused(abscopal("assess", str(patient), "--patient", str(patient), "--out", str(out)))
+    assert_refused(abscopal("assess", str(thorax_case), "--patient", str(tmp_path / "no.toml"), "--out", str(out)))
+    assert_refused(abscopal("assess", str(thorax_case)), "--patient")
+    assert not out.exists()
+    assert before == {path.name: path.read_bytes() for path in thorax_case.iterdir()}
+
+
+def test_errors_are_json_on_request(tmp_path: Path) -> None:
+    done = abscopal("assess", str(tmp_path), "--patient", "nowhere.toml", "--out", str(tmp_path / "o"), "--json")
+    assert done.returncode == 2
+    assert set(json.loads(done.stderr)) == {"error", "doing", "found", "expected", "try"}
+
+
+@pytest.mark.parametrize("words", [("--version",), ("--help",)])
+def test_the_frame_of_the_command_is_quick(words: tuple[str, ...]) -> None:
+    # Not a benchmark: guards against a heavy import slipping into the frame (limit one second of CPU).
+    code = f"import sys, time; sys.argv = ['abscopal', *{list(words)!r}]\nfrom abscopal.cli.main import main\ntry:\n    main()\nexcept SystemExit:\n    pass\nprint('CPU', time.process_time())"
+    best = min(
+        float(
+            subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()[-1]
+        )
+        for _ in range(3)
+    )
+    assert best < 1.0

@@ -1,0 +1,35 @@
+from pathlib import Path
+
+import pytest
+
+from abscopal.report.html import significant, write_whole
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (0, 3, "0"),
+        (14.2857, 3, "14.3"),
+        (1234.5, 3, "1234"),
+        (61234.0, 3, "61234"),
+        (0.000123, 2, "0.00012"),
+        (1.2e-9, 2, "1.2e-9"),
+        (-0.5, 3, "-0.5"),
+        (100.0, 3, "100"),
+    ],
+)
+def test_significant_digits(value: float, digits: int, text: str) -> None:
+    assert significant(value, digits) == text
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_scrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = write_whole(tmp_path / "deep" / "report.html", "old")
+
+    def refuse(_self: Path, _target: Path) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(OSError, match="disk full"):
+        write_whole(target, "new")
+    assert target.read_text() == "old"
+    assert [path.name for path in target.parent.iterdir()] == ["report.html"]
