@@ -5,7 +5,7 @@ assumption the mean, the variance, the touched fraction and the surviving fracti
 log-linear kill are matrix exponentials; no particle is simulated.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -114,7 +114,7 @@ def blood_dose(
     organ_doses_gy_per_fraction: Mapping[str, float],
     beam_on_s: float,
     *,
-    counted_above: float = 0.0,
+    counted: Collection[str] | None = None,
 ) -> BloodDose:
     """Blood dose of one fraction given at constant rate over the beam-on time.
 
@@ -126,8 +126,8 @@ def blood_dose(
         Compartment to its mean dose in one fraction; compartments left out get nothing. [Gy]
     beam_on_s : float
         [s]
-    counted_above : float
-        Compartments with a mean dose above this count as irradiated in `v_any`. [Gy]
+    counted : collection of str, optional
+        Compartments that count as irradiated in `v_any`; by default all that get dose.
 
     Returns
     -------
@@ -141,18 +141,20 @@ def blood_dose(
     rates = {
         name: dose / _positive(beam_on_s, "beam-on time [s]") for name, dose in organ_doses_gy_per_fraction.items()
     }
-    return blood_dose_of_segments(network, [Segment(beam_on_s, rates)], counted_above=counted_above / beam_on_s)
+    return blood_dose_of_segments(network, [Segment(beam_on_s, rates)], counted=counted)
 
 
-def blood_dose_of_segments(network: Network, segments: Sequence[Segment], *, counted_above: float = 0.0) -> BloodDose:
+def blood_dose_of_segments(
+    network: Network, segments: Sequence[Segment], *, counted: Collection[str] | None = None
+) -> BloodDose:
     """Blood dose of one fraction of several fields and pauses.
 
     Parameters
     ----------
     segments : sequence of Segment
         In order of delivery.
-    counted_above : float
-        Dose rate above which a compartment counts as irradiated in `v_any`. [Gy/s]
+    counted : collection of str, optional
+        As in `blood_dose`.
 
     Returns
     -------
@@ -170,7 +172,7 @@ def blood_dose_of_segments(network: Network, segments: Sequence[Segment], *, cou
         )
     mean, second = moments(network, kept)
     sd = float(np.sqrt(max(0.0, second - mean**2)))
-    touched = fraction_touched(network, kept, counted_above=counted_above)
+    touched = fraction_touched(network, kept, counted=counted)
     return BloodDose(mean, sd, touched, network, kept, network.notes)
 
 
@@ -185,7 +187,7 @@ def mean_blood_dose(network: Network, organ_doses: Mapping[str, float]) -> float
     return float(network.stationary @ network.vector(organ_doses))
 
 
-def fraction_touched(network: Network, segments: Sequence[Segment], *, counted_above: float = 0.0) -> float:
+def fraction_touched(network: Network, segments: Sequence[Segment], *, counted: Collection[str] | None = None) -> float:
     r"""Share of blood that meets an irradiated compartment while its beam is on.
 
     .. math:: V_{>0} = 1 - \pi_{keep}\, e^{Q_{keep} T}\, \mathbf 1
@@ -194,17 +196,18 @@ def fraction_touched(network: Network, segments: Sequence[Segment], *, counted_a
 
     Parameters
     ----------
-    counted_above : float
-        Dose rates above this count. [Gy/s]
+    counted : collection of str, optional
+        Compartments that count as irradiated; by default all that get dose.
 
     Returns
     -------
     float
         [1]
     """
+    eligible = network.vector(dict.fromkeys(network.compartments if counted is None else counted, 1.0)) > 0.0
     untouched = network.stationary
     for duration, rates in _checked(network, segments):
-        keep = rates <= counted_above
+        keep = ~(eligible & (rates > 0.0))
         staying = np.where(keep, untouched, 0.0)
         absorbing = np.where(keep[:, None] & keep[None, :], network.generator, 0.0)
         untouched = staying @ expm(absorbing * duration)

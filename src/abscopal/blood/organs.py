@@ -1,0 +1,150 @@
+"""From the contoured organs of a plan to the blood compartments of the circulation."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from abscopal.blood.circulation import SHEET, Network, Sex, load_network
+from abscopal.blood.exposure import BloodDose, blood_dose
+from abscopal.domain.errors import InputError
+from abscopal.knowledge.load import load
+
+UNIFORM = (
+    "each organ's blood gets the organ's mean dose: the mean blood dose holds for any field, "
+    "but the touched share is an upper bound and the spread a lower bound for partial-organ fields"
+)
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Dose given to one compartment and where it came from.
+
+    Attributes
+    ----------
+    dose : float
+        Mean dose over the course. [Gy]
+    basis : str
+        Structure names, or `"whole-body mean"`, or `"zero"`.
+    contoured : bool
+        Whether a structure of the plan, in whole or in part, stands behind the dose.
+    missing : tuple of str
+        Structures the table asks for that the plan lacks.
+    """
+
+    compartment: str
+    dose: float
+    basis: str
+    contoured: bool
+    missing: tuple[str, ...] = ()
+
+
+def assign_organs(
+    network: Network, organ_means_total: Mapping[str, float], body_mean: float | None
+) -> tuple[Assignment, ...]:
+    """Mean dose of each compartment from structures in TG-263 names.
+
+    Parameters
+    ----------
+    organ_means_total : mapping
+        Structure to mean dose of the course. [Gy]
+    body_mean : float or None
+        Mean dose of the *whole* body, taken for compartments without a structure; None
+        takes zero. [Gy]
+
+    Returns
+    -------
+    tuple of Assignment, one for each compartment
+    """
+    table = load(SHEET).table("organs").fillna("").set_index("compartment")["structures"]
+    return tuple(_assign(name, str(table.get(name, "")), organ_means_total, body_mean) for name in network.compartments)
+
+
+def blood_dose_for_case(
+    organ_means_total: Mapping[str, float],
+    n_fractions: int,
+    sex: Sex,
+    beam_on_s: float | None,
+    body_mean: float | None,
+    *,
+    cardiac_output: float | None = None,
+    blood_volume: float | None = None,
+) -> BloodDose:
+    """Blood dose of one fraction of a plan, with every assumption in the notes.
+
+    Parameters
+    ----------
+    organ_means_total : mapping
+        TG-263 structure name to mean dose over the course. [Gy]
+    n_fractions : int
+        The course is taken as equal fractions. [1]
+    sex : {"male", "female"}
+        Chooses the reference circulation.
+    beam_on_s : float or None
+        Beam-on time of one fraction; None takes the assumed value of the knowledge sheet,
+        and says so. [s]
+    body_mean : float or None
+        Integral dose over whole-body volume for the course; taken where no structure
+        stands for a compartment. Not the mean of a scan-limited contour. None takes
+        zero. [Gy]
+    cardiac_output, blood_volume : float, optional
+        Of this patient. [L/min], [L]
+
+    Returns
+    -------
+    BloodDose
+        Of one fraction; `course(n_fractions)` adds them up.
+
+    Raises
+    ------
+    InputError
+        A negative dose or fewer than one fraction.
+    """
+    if n_fractions < 1:
+        raise InputError(
+            doing="computing blood dose of a plan",
+            found=f"{n_fractions} fractions",
+            expected="one fraction or more",
+            try_="the fraction count of the plan",
+        )
+    sheet = load(SHEET)
+    network = load_network(sex, cardiac_output=cardiac_output, blood_volume=blood_volume)
+    assigned = assign_organs(network, organ_means_total, body_mean)
+    per_fraction = {item.compartment: item.dose / n_fractions for item in assigned}
+    floor = sheet["smallest_dose_counted"]
+    counted = [item.compartment for item in assigned if item.contoured and per_fraction[item.compartment] > floor]
+    seconds = sheet["beam_on_time"] if beam_on_s is None else beam_on_s
+    result = blood_dose(network, per_fraction, seconds, counted=counted)
+    notes = [*result.notes, *_notes(assigned, body_mean), UNIFORM]
+    if beam_on_s is None:
+        notes.append(f"the plan gives no beam-on time; {seconds:g} s is assumed")
+    return replace(result, notes=tuple(notes), sources={item.compartment: item.basis for item in assigned})
+
+
+def _assign(compartment: str, structures: str, means: Mapping[str, float], body_mean: float | None) -> Assignment:
+    """The first alternative fully contoured, else the first partly contoured, else the fallback."""
+    default, fallback = (0.0, "zero") if body_mean is None else (body_mean, "whole-body mean")
+    alternatives = [names.split("+") for names in structures.split(";") if names]
+    ranked = sorted(alternatives, key=lambda names: -sum(name in means for name in names) / len(names))
+    best = ranked[0] if ranked else []
+    present = [name for name in best if name in means]
+    if not present:
+        return Assignment(
+            compartment, default, fallback, contoured=False, missing=tuple(alternatives[0] if ranked else ())
+        )
+    absent = tuple(name for name in best if name not in means)
+    dose = sum(means.get(name, default) for name in best) / len(best)
+    basis = "mean of " + ", ".join((*present, *(f"{fallback} for {name}" for name in absent)))
+    return Assignment(compartment, dose, present[0] if len(best) == 1 else basis, contoured=True, missing=absent)
+
+
+def _notes(assigned: tuple[Assignment, ...], body_mean: float | None) -> list[str]:
+    missing = dict.fromkeys(name for item in assigned for name in item.missing)
+    spread = [item.compartment for item in assigned if not item.contoured and not item.missing]
+    value = "zero dose" if body_mean is None else f"the whole-body mean of {body_mean:.3g} Gy"
+    notes = []
+    if missing:
+        notes.append(f"not contoured, so {value} is assumed: {', '.join(missing)}")
+    if spread:
+        notes.append(f"spread over the body, so {value} is assumed: {', '.join(spread)}")
+    if body_mean is not None:
+        notes.append("compartments at the whole-body mean count in the dose but not in the touched share")
+    return notes
