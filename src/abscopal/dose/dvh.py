@@ -225,7 +225,7 @@ def dvh_of_samples(
     """
     order = np.argsort(doses, kind="stable")
     doses, volumes_cm3 = doses[order], volumes_cm3[order]
-    received = np.append(np.cumsum(volumes_cm3[::-1])[::-1], 0.0)
+    received: FloatArray = np.append(np.cumsum(volumes_cm3[::-1])[::-1], 0.0)
     if not bin_gy > 0 or doses[-1] / bin_gy > MAX_BINS:
         raise InputError(
             doing=f"computing the DVH of {organ}",
