@@ -1,0 +1,1 @@
+"""Sample cases: one fetched clinical plan, one synthetic thorax."""
