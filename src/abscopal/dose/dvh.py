@@ -1,7 +1,7 @@
 """Dose-volume histograms of structures, their Boolean combinations, and the figures read off them.
 
 A structure is sampled on the dose grid's own voxels, cut into smaller ones when it is small: each axis
-is divided by the smallest whole number that gives the structure 50 000 sub-voxels (at most 12). A
+is divided by the smallest whole number that gives the structure 500 000 sub-voxels (at most 12). A
 sub-voxel carries the trilinear dose at its centre and the fraction of it inside the contours.
 """
 
@@ -17,7 +17,7 @@ from abscopal.dose.structures import END_CAP, Structure
 from abscopal.radiobiology.isoeffect import eqd2_of_total
 
 BIN_GY = 0.01
-TARGET_SAMPLES = 50_000
+TARGET_SAMPLES = 500_000
 MAX_FACTOR = 12
 CHUNK_VOXELS = 4_000_000
 MAX_BINS = 1_000_000
