@@ -1,0 +1,1 @@
+"""Scores that group patients by expected outcome, each with its class of evidence."""

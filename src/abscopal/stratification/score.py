@@ -1,0 +1,67 @@
+"""What a score is: a number with its class of evidence, its inputs and its limits."""
+
+from collections.abc import Callable, Mapping
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from abscopal.domain.patient import Patient
+from abscopal.domain.risk import Evidence
+from abscopal.knowledge.schema import Status
+
+RESERVED = "benefit"
+"""A word kept for effects identified against a control; a prognostic score may not use it."""
+
+
+class Score(BaseModel):
+    """One score of one patient.
+
+    Attributes
+    ----------
+    value : float, optional
+        In `unit`; None when it cannot be computed, with the reason in `not_computable`.
+    category : str
+        The published class the value falls in, or "".
+    evidence : {"prognostic", "predictive", "mechanistic"}
+        Prognostic: tells who does well anyway. Predictive: tells for whom a treatment changes
+        the outcome, shown against a control.
+    status : str
+        How the numbers behind it were obtained (knowledge status).
+    inputs : dict
+        What it was computed from.
+    not_computable : str
+        "" or "not computable: needs X".
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    label: str
+    value: float | None = None
+    unit: str = "1"
+    category: str = ""
+    evidence: Evidence
+    status: Status
+    source: str
+    inputs: dict[str, float | str] = Field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    not_computable: str = ""
+
+    @model_validator(mode="after")
+    def _honest(self) -> Self:
+        if (self.value is None) != bool(self.not_computable):
+            raise ValueError("a score has either a value or the reason it has none")
+        words = " ".join((self.label, self.category, self.not_computable, *self.notes)).casefold()
+        if self.evidence == "prognostic" and RESERVED in words:
+            raise ValueError(f"a prognostic score may not use the word '{RESERVED}'")
+        return self
+
+
+ScoreFunction = Callable[[Patient], Score]
+"""A registered score: a patient in, a score out, never an exception for a missing value."""
+
+
+def missing(values: Mapping[str, object]) -> str:
+    """The reason a score cannot be computed, or "" when every value is there."""
+    absent = [name for name, value in values.items() if value is None]
+    return "not computable: needs " + ", ".join(absent) if absent else ""

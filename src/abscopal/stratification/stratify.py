@@ -1,0 +1,26 @@
+"""Every registered score of one patient, computed or with the reason it is not."""
+
+from abscopal.domain.patient import Patient
+from abscopal.domain.registry import entries
+from abscopal.stratification.score import Score
+from abscopal.stratification.scores import biomarkers, blood_scores, loris
+
+FAMILIES = (loris, blood_scores, biomarkers)
+"""Importing a family registers its scores."""
+
+
+def score_patient(patient: Patient) -> tuple[Score, ...]:
+    """All scores of a patient, those with a value first, each group by name.
+
+    Parameters
+    ----------
+    patient : Patient
+
+    Returns
+    -------
+    tuple of Score
+        Every registered score once. One that lacks an input says "not computable: needs X";
+        nothing is imputed.
+    """
+    scores: list[Score] = [entry.target(patient) for entry in entries("score")]
+    return tuple(sorted(scores, key=lambda score: (bool(score.not_computable), score.name)))
