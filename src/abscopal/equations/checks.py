@@ -1,0 +1,164 @@
+"""What is refused when a model is built: unknown symbols, wrong units, loops, double names."""
+
+from collections import Counter
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING
+
+import sympy as sp
+
+from abscopal.domain.errors import ModelError
+from abscopal.domain.registry import unknown_name
+from abscopal.equations.dimensions import DimensionMismatch, dimension_of, dimension_of_unit
+from abscopal.equations.pieces import TIME, Impulse, Named, Quantity, State, Term, Update
+from abscopal.equations.symbolic import symbols_of
+
+if TYPE_CHECKING:
+    from abscopal.equations.model import Model
+
+
+def check(model: "Model") -> None:
+    """Refuse an ill-formed model with an error that names the term."""
+    doing = f"building the model {model.name!r}"
+    _names_are_unique(model, doing)
+    _targets_exist(model, doing)
+    units = known_units(model)
+    parameters = {parameter.name: parameter.unit for parameter in model.pieces.parameters}
+    for state in model.states:
+        if state.initial.is_number:  # a bare number is in the state's own unit
+            continue
+        _check_expression(state.initial, state.unit, parameters, f"the initial value of {state.name}", doing)
+    for quantity in model.quantities:
+        if quantity.base.is_number:
+            continue
+        _check_expression(quantity.base, quantity.unit, units, f"the base of {quantity.name}", doing)
+    _check_terms(model, units, doing)
+    ordered_quantities(model)
+    _check_updates(model, units, doing)
+
+
+def known_units(model: "Model") -> dict[str, str]:
+    """Unit of every symbol that a rate term may use."""
+    pieces: list[Named] = [*model.states, *model.quantities, *model.pieces.parameters]
+    return {piece.name: piece.unit for piece in pieces} | {TIME.name: "day"}
+
+
+def ordered_quantities(model: "Model") -> tuple[Quantity, ...]:
+    """Quantities so that each comes after those it uses.
+
+    Raises
+    ------
+    ModelError
+        An algebraic loop, naming the quantities in it.
+    """
+    by_name = {quantity.name: quantity for quantity in model.quantities}
+    uses: dict[str, set[str]] = {name: _names(quantity.base) & set(by_name) for name, quantity in by_name.items()}
+    for term in model.terms:
+        if term.target in uses:
+            uses[term.target] |= _names(term.expression) & set(by_name)
+    try:
+        return tuple(by_name[name] for name in TopologicalSorter(uses).static_order())
+    except CycleError as exc:
+        raise ModelError(
+            doing=f"building the model {model.name!r}",
+            found="an algebraic loop: " + " needs ".join(exc.args[1]),
+            expected="quantities that can be computed one after another",
+            try_="turning one of them into a state, or writing the equation without it",
+        ) from exc
+
+
+def _names(expression: sp.Basic) -> set[str]:
+    return {used.name for used in symbols_of(expression)}
+
+
+def _names_are_unique(model: "Model", doing: str) -> None:
+    pieces: list[Named] = [*model.pieces.states, *model.pieces.quantities, *model.pieces.parameters]
+    names = [*(piece.name for piece in pieces), TIME.name]
+    arguments = {argument.name for impulse in model.pieces.impulses for argument in impulse.arguments}
+    double = [name for name, count in Counter([*names, *arguments]).items() if count > 1]
+    double += [
+        f"{state} at {impulse}"
+        for (impulse, state), count in Counter((u.impulse, u.state) for u in model.pieces.updates).items()
+        if count > 1
+    ]
+    if double:
+        raise ModelError(
+            doing=doing,
+            found=f"the name {double[0]!r} given twice",
+            expected="one piece per name and one update per state and impulse",
+            try_="renaming one of them, or writing both changes in one update",
+        )
+
+
+def _targets_exist(model: "Model", doing: str) -> None:
+    targets = [*(state.name for state in model.states), *(quantity.name for quantity in model.quantities)]
+    for term in model.terms:
+        if term.target not in targets:
+            raise unknown_name(f"{doing}: {term.label}", term.target, targets)
+    states = [state.name for state in model.states]
+    for update in model.updates:
+        if update.state not in states:
+            raise unknown_name(f"{doing}: {update.label}", update.state, states)
+    declared = {impulse.name for impulse in model.pieces.impulses}
+    for update in model.pieces.updates:
+        if update.impulse not in declared:
+            raise unknown_name(f"{doing}: {update.label}", update.impulse, sorted(declared))
+    switches = [switch.name for switch in model.pieces.switches]
+    pieces: list[State | Quantity | Term | Update | Impulse] = [
+        *model.pieces.states, *model.pieces.quantities, *model.pieces.terms,
+        *model.pieces.impulses, *model.pieces.updates,
+    ]  # fmt: skip
+    for piece in pieces:
+        for name in piece.needs:
+            if name not in switches:
+                raise unknown_name(f"{doing}: a piece of {piece.mechanism}", name, switches)
+
+
+def _check_terms(model: "Model", units: dict[str, str], doing: str) -> None:
+    states = {state.name: state.unit for state in model.states}
+    quantities = {quantity.name: quantity for quantity in model.quantities}
+    for term in model.terms:
+        if term.target in states:
+            wanted = f"({states[term.target]})/day"
+        else:
+            quantity = quantities[term.target]
+            wanted = quantity.unit if quantity.combine == "sum" else "1"
+        _check_expression(term.expression, wanted, units, f"the term {term.label}", doing)
+
+
+def _check_updates(model: "Model", units: dict[str, str], doing: str) -> None:
+    states = {state.name: state.unit for state in model.states}
+    for update in model.updates:
+        arguments = {argument.name: argument.unit for argument in model.impulse(update.impulse).arguments}
+        _check_expression(update.expression, states[update.state], units | arguments, update.label, doing)
+
+
+def _check_expression(expression: sp.Basic, wanted: str, units: dict[str, str], label: str, doing: str) -> None:
+    for name in sorted(_names(expression)):
+        if name not in units:
+            raise _unknown_symbol(name, units, label, doing)
+    try:
+        dimension = dimension_of(expression, units)
+    except DimensionMismatch as exc:
+        raise ModelError(
+            doing=doing,
+            found=f"{label}: {exc}",
+            expected="an expression whose parts have matching units",
+            try_="checking the units of its parameters",
+        ) from exc
+    if dimension is not None and not dimension.same(dimension_of_unit(wanted)):
+        raise ModelError(
+            doing=doing,
+            found=f"{label} = {expression} with the wrong unit",
+            expected=f"the unit {wanted}",
+            try_="checking the units of its parameters",
+        )
+
+
+def _unknown_symbol(name: str, units: dict[str, str], label: str, doing: str) -> ModelError:
+    near = unknown_name(doing, name, sorted(units))
+    return ModelError(
+        doing=doing,
+        found=f"the unknown symbol {name!r} in {label}",
+        expected="a state, quantity, parameter or argument of this model that is switched on",
+        try_=near.try_,
+    )

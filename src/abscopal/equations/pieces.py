@@ -1,0 +1,162 @@
+"""What a model is made of: states, parameters, named terms, quantities and impulses."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import sympy as sp
+
+from abscopal.equations.symbolic import symbol
+
+TIME = symbol("t")
+"""Time on the simulation's clock. [day]"""
+
+
+@dataclass(frozen=True)
+class Named:
+    """Something with a symbol in the equations."""
+
+    name: str
+    unit: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Switch:
+    """A mechanism that can be turned off; off removes its pieces from the equations."""
+
+    name: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Parameter(Named):
+    """A constant of the model.
+
+    Attributes
+    ----------
+    value : float, optional
+        Default; None when the caller must give it.
+    minimum : float, optional
+        Smallest value allowed; None for no limit. Rate constants are never negative.
+    key : str
+        Key of the sourced number in `knowledge`, empty for none.
+    """
+
+    value: float | None = None
+    minimum: float | None = 0.0
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class State(Named):
+    """A quantity that changes by its rate terms and by impulses.
+
+    Attributes
+    ----------
+    initial : sympy expression
+        In parameters only.
+    lower : float, optional
+        Value the exact solution never falls below; None for no limit.
+    needs : tuple of str
+        Switches that must all be on.
+    """
+
+    initial: sp.Expr
+    lower: float | None = 0.0
+    mechanism: str = ""
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Quantity(Named):
+    """An algebraic observable: the sum or product of a base and the terms mechanisms add to it."""
+
+    base: sp.Expr
+    combine: Literal["sum", "product"] = "sum"
+    mechanism: str = ""
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Term:
+    """One named contribution to the rate of a state, or to a quantity."""
+
+    target: str
+    name: str
+    expression: sp.Expr
+    mechanism: str = ""
+    needs: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """How messages name the term."""
+        return (
+            f"{self.name!r} of {self.target} ({self.mechanism})"
+            if self.mechanism
+            else f"{self.name!r} of {self.target}"
+        )
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An argument of an impulse.
+
+    Attributes
+    ----------
+    source : {"dose", "amount", ""}
+        What a regimen fills in: the dose of a fraction [Gy], the amount of a drug dose [mg], or
+        nothing (the default is used unless a caller gives a value).
+    """
+
+    name: str
+    unit: str
+    meaning: str
+    source: Literal["dose", "amount", ""] = ""
+    default: float = 0.0
+
+
+@dataclass(frozen=True)
+class Update:
+    """New value of a state at an impulse, written in the values just before it."""
+
+    impulse: str
+    state: str
+    expression: sp.Expr
+    mechanism: str = ""
+    needs: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """How messages name the update."""
+        return f"the update of {self.state} at {self.impulse!r}"
+
+
+@dataclass(frozen=True)
+class Impulse:
+    """A sudden change of states; all its updates see the values just before it.
+
+    Attributes
+    ----------
+    trigger : str
+        `"fraction"`, `"drug:<name>"`, or empty when only an explicit event sets it off.
+    """
+
+    name: str
+    meaning: str
+    arguments: tuple[Argument, ...]
+    trigger: str = ""
+    mechanism: str = ""
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Every piece of a model, switched on or not."""
+
+    states: tuple[State, ...]
+    parameters: tuple[Parameter, ...]
+    quantities: tuple[Quantity, ...]
+    terms: tuple[Term, ...]
+    impulses: tuple[Impulse, ...]
+    updates: tuple[Update, ...]
+    switches: tuple[Switch, ...]

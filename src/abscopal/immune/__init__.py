@@ -1,0 +1,1 @@
+"""The dose-immune model: radiation, antigen, effectors and checkpoints, as equations."""

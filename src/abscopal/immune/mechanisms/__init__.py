@@ -1,0 +1,1 @@
+"""One file per mechanism: the states, terms and updates it adds, and its switch."""

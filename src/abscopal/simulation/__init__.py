@@ -1,0 +1,1 @@
+"""Solving any model's equations, for one patient now; knows nothing of immunology."""

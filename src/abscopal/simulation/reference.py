@@ -1,0 +1,103 @@
+"""The plain reference solver: SciPy's LSODA on generated Python, restarted at every impulse.
+
+Compiled kernels are measured against this one; it is not meant for populations.
+"""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.integrate import ODEintWarning, odeint
+
+from abscopal.equations.model import Model
+from abscopal.equations.python_code import Jacobian, Rates, Updater, python_functions
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """Error control of the reference solver.
+
+    Attributes
+    ----------
+    relative, absolute : float
+        Of each state; the absolute one in the state's unit.
+    negative : float
+        How far below its lower limit a state may lie, relative to its largest value so far, before
+        the run is given up. Anything smaller is rounding and is set to the limit.
+    """
+
+    relative: float = 1e-6
+    absolute: float = 1e-10
+    negative: float = 1e-6
+
+
+@dataclass(frozen=True)
+class Segment:
+    """States at the times asked for, the last being the end; and why it stopped, if it did."""
+
+    values: FloatArray
+    problem: str
+    evaluations: int
+    steps: int
+
+
+class Reference:
+    """A model with its parameters bound, ready to be integrated piece by piece."""
+
+    def __init__(self, model: Model, parameters: list[float], tolerance: Tolerance) -> None:
+        functions = python_functions(model)
+        self.tolerance = tolerance
+        self.lower = np.array([-np.inf if state.lower is None else state.lower for state in model.states])
+        self._rates: Rates = functions.rates(parameters)
+        self._jacobian: Jacobian = functions.jacobian(parameters)
+        self._updates: dict[str, Updater] = {name: bind(parameters) for name, bind in functions.impulses.items()}
+        self.initial = np.array(functions.initial(parameters))
+        self._names = [state.name for state in model.states]
+        self._peak = np.abs(self.initial)
+
+    def integrate(self, y: FloatArray, start: float, times: FloatArray) -> Segment:
+        """Integrate from `y` at `start` and return the states at ascending `times`.
+
+        Parameters
+        ----------
+        y : array, shape (n_states,)
+        start : float
+            [day]
+        times : array, shape (n_t,)
+            The last one ends the segment. [day]
+        """
+        grid = np.concatenate(([start], times))
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ODEintWarning)  # the message is in `info`
+                values, info = odeint(
+                    lambda state, t: self._rates(state.tolist(), t), y, grid,
+                    Dfun=lambda state, t: self._jacobian(state.tolist(), t),
+                    rtol=self.tolerance.relative, atol=self.tolerance.absolute,
+                    mxstep=20000, tcrit=[grid[-1]], full_output=True,
+                )  # fmt: skip
+        except (ArithmeticError, ValueError) as exc:
+            return Segment(np.full((len(times), len(y)), np.nan), f"the equations failed ({exc})", 0, 0)
+        values = np.asarray(values[1:])
+        problem = "" if info["message"] == "Integration successful." else str(info["message"])
+        problem = problem or self._check(values, times)
+        return Segment(np.maximum(values, self.lower), problem, int(info["nfe"][-1]), int(info["nst"][-1]))
+
+    def jump(self, name: str, y: FloatArray, t: float, arguments: list[float]) -> FloatArray:
+        """The state just after an impulse, shape (n_states,)."""
+        return np.array(self._updates[name](y.tolist(), t, arguments))
+
+    def _check(self, values: FloatArray, times: FloatArray) -> str:
+        finite = np.isfinite(values).all(axis=0)
+        if not finite.all():
+            return f"{self._names[int(np.argmin(finite))]} is not finite"
+        self._peak = np.maximum(self._peak, np.abs(values).max(axis=0))
+        allowed = self.lower - self.tolerance.negative * self._peak - 1e3 * self.tolerance.absolute
+        below = values < allowed
+        if not below.any():
+            return ""
+        row, column = np.argwhere(below)[0]
+        return f"{self._names[column]} fell to {values[row, column]:.3g} on day {times[row]:g}"
