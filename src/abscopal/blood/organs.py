@@ -23,7 +23,7 @@ class Assignment:
     dose : float
         Mean dose over the course. [Gy]
     basis : str
-        Structure names, or `"whole-body mean"`, or `"zero"`.
+        Structure names, or `"body mean"`, or `"zero"`.
     contoured : bool
         Whether a structure of the plan, in whole or in part, stands behind the dose.
     missing : tuple of str
@@ -47,7 +47,7 @@ def assign_organs(
     organ_means_total : mapping
         Structure to mean dose of the course. [Gy]
     body_mean : float or None
-        Mean dose of the *whole* body, taken for compartments without a structure; None
+        Mean dose taken for compartments without a structure, over the *whole* body; None
         takes zero. [Gy]
 
     Returns
@@ -82,9 +82,8 @@ def blood_dose_for_case(
         Beam-on time of one fraction; None takes the assumed value of the knowledge sheet,
         and says so. [s]
     body_mean : float or None
-        Integral dose over whole-body volume for the course; taken where no structure
-        stands for a compartment. Not the mean of a scan-limited contour. None takes
-        zero. [Gy]
+        Mean dose of the course taken where no structure stands for a compartment: best
+        `remainder_body_mean`, never the mean of a scan-limited contour. None takes zero. [Gy]
     cardiac_output, blood_volume : float, optional
         Of this patient. [L/min], [L]
 
@@ -119,17 +118,50 @@ def blood_dose_for_case(
     return replace(result, notes=tuple(notes), sources={item.compartment: item.basis for item in assigned})
 
 
-def _assign(compartment: str, structures: str, means: Mapping[str, float], body_mean: float | None) -> Assignment:
-    """The first alternative fully contoured, else the first partly contoured, else the fallback."""
-    default, fallback = (0.0, "zero") if body_mean is None else (body_mean, "whole-body mean")
+def remainder_body_mean(
+    body_integral_gy_cm3: float, organ_means_total: Mapping[str, float], organ_volumes: Mapping[str, float]
+) -> float:
+    """Mean dose of the body outside the organs that have a compartment of their own, in Gy.
+
+    Parameters
+    ----------
+    body_integral_gy_cm3 : float
+        Mean dose times volume of the body contour, over the course. [Gy cm³]
+    organ_means_total, organ_volumes : mapping
+        TG-263 structure to mean dose [Gy] and volume [cm³]. Only structures the organ table
+        uses are taken out, each once; a structure without a volume stays in.
+
+    Returns
+    -------
+    float
+        Spread over the reference whole-body volume of EDRIC, so a scan that ends at the
+        chest does not make it too high. Zero where the organs hold all of the integral dose.
+    """
+    table = load(SHEET).table("organs").fillna("")["structures"]
+    used = {
+        name
+        for structures in table
+        for name in _best_alternative(str(structures), organ_means_total)
+        if name in organ_means_total and name in organ_volumes
+    }
+    organs = sum(organ_means_total[name] * organ_volumes[name] for name in used)
+    volume = load("blood/edric")["body_volume"] - sum(organ_volumes[name] for name in used)
+    return max(0.0, body_integral_gy_cm3 - organs) / volume
+
+
+def _best_alternative(structures: str, means: Mapping[str, float]) -> list[str]:
+    """The first alternative that is contoured most completely; empty when the table names none."""
     alternatives = [names.split("+") for names in structures.split(";") if names]
-    ranked = sorted(alternatives, key=lambda names: -sum(name in means for name in names) / len(names))
-    best = ranked[0] if ranked else []
+    return max(alternatives, key=lambda names: sum(name in means for name in names) / len(names), default=[])
+
+
+def _assign(compartment: str, structures: str, means: Mapping[str, float], body_mean: float | None) -> Assignment:
+    """Dose of one compartment: its best alternative, the fallback for what is missing of it."""
+    default, fallback = (0.0, "zero") if body_mean is None else (body_mean, "body mean")
+    best = _best_alternative(structures, means)
     present = [name for name in best if name in means]
     if not present:
-        return Assignment(
-            compartment, default, fallback, contoured=False, missing=tuple(alternatives[0] if ranked else ())
-        )
+        return Assignment(compartment, default, fallback, contoured=False, missing=tuple(best))
     absent = tuple(name for name in best if name not in means)
     dose = sum(means.get(name, default) for name in best) / len(best)
     basis = "mean of " + ", ".join((*present, *(f"{fallback} for {name}" for name in absent)))
@@ -139,12 +171,12 @@ def _assign(compartment: str, structures: str, means: Mapping[str, float], body_
 def _notes(assigned: tuple[Assignment, ...], body_mean: float | None) -> list[str]:
     missing = dict.fromkeys(name for item in assigned for name in item.missing)
     spread = [item.compartment for item in assigned if not item.contoured and not item.missing]
-    value = "zero dose" if body_mean is None else f"the whole-body mean of {body_mean:.3g} Gy"
+    value = "zero dose" if body_mean is None else f"the body mean of {body_mean:.3g} Gy"
     notes = []
     if missing:
         notes.append(f"not contoured, so {value} is assumed: {', '.join(missing)}")
     if spread:
         notes.append(f"spread over the body, so {value} is assumed: {', '.join(spread)}")
     if body_mean is not None:
-        notes.append("compartments at the whole-body mean count in the dose but not in the touched share")
+        notes.append("compartments at the body mean count in the dose but not in the touched share")
     return notes
