@@ -1,0 +1,211 @@
+"""Many patients in one call: parameters, initial states and regimens of their own, one compiled kernel."""
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from abscopal.domain.errors import InputError
+from abscopal.domain.progress import track
+from abscopal.equations.model import Model
+from abscopal.simulation.control import Control
+from abscopal.simulation.courses import Courses, EventTable, event_table, number_of_courses
+from abscopal.simulation.dataset import Outcome, Request, columns_of, to_dataset
+from abscopal.simulation.fallback import solve_again
+from abscopal.simulation.inputs import Values, initial_matrix, number_of_patients, parameter_matrix, rows_of
+from abscopal.simulation.kernels.compile import Kernel
+from abscopal.simulation.kernels.layout import COUNTS, SUMMARIES
+from abscopal.simulation.kernels.store import kernel_for
+from abscopal.simulation.summaries import Summary, Watch, watch
+
+FloatArray = NDArray[np.float64]
+_CHUNK = 512
+
+
+def simulate_many(
+    model: Model,
+    courses: Courses,
+    times: ArrayLike,
+    *,
+    parameters: Values = None,
+    initial: Values = None,
+    outputs: Literal["all", "states"] | Sequence[str] = "all",
+    summaries: Sequence[Summary] = (),
+    fraction_arguments: Mapping[str, float] | None = None,
+    start: float = 0.0,
+    side: Literal["before", "after"] = "before",
+    control: Control | None = None,
+    threads: int | None = None,
+    fallback: int = 100,
+) -> xr.Dataset:
+    """The courses of many patients, each solved with its own steps by a compiled kernel.
+
+    Results do not depend on the order of the patients, on their company or on the number of threads: each
+    patient's numbers are the same to the last bit.
+
+    Parameters
+    ----------
+    model : Model
+    courses : Regimen, sequence of Event, or a sequence of n of these
+        One course for all, or one per patient.
+    times : array, shape (n_t,)
+        Ascending days to report; the last ends the run. [day]
+    parameters : mapping or array of shape (n, n_parameters), optional
+        Values that replace the model's defaults, each one number or one per patient.
+    initial : mapping or array of shape (n, n_states), optional
+        Values that replace the model's own initial states.
+    outputs : {"all", "states"} or sequence of str
+        What to report at `times`: states and quantities, states, those named, or nothing with `()`.
+    summaries : sequence of Summary
+        Numbers kept over the whole run in place of trajectories; 10⁵ patients then fit in a gigabyte.
+    start : float
+        First day. [day]
+    side : {"before", "after"}
+        Which value to report on a day that has an impulse.
+    control : Control, optional
+        Tolerances.
+    threads : int, optional
+        All processors this process may use unless given.
+    fallback : int
+        Patients at most that the SciPy reference solves again where the kernel gave up; it takes a tenth of a
+        second or more for each, and does not apply to summaries or given initial states.
+
+    Returns
+    -------
+    Dataset
+        Variables by name over (patient, time), summaries over (patient,), the states at the end as `final`
+        over (patient, state), and `status`, `status_time` [day], `status_state`, `steps` and `rejected` over
+        (patient,). Status 0 is ok; the others are in its attributes. Values a patient did not reach are NaN.
+
+    Raises
+    ------
+    InputError
+        Times that do not ascend from `start`; inputs for different numbers of patients; an unknown name; an
+        event outside the simulated time.
+    ModelError
+        A parameter that is missing, not finite or below its minimum, naming the patient.
+    """
+    days = _checked_times(times, start)
+    n = number_of_patients(
+        {
+            "the courses": number_of_courses(courses),
+            "the parameters": rows_of(parameters),
+            "the initial states": rows_of(initial),
+            "the thresholds": _thresholds(summaries),
+        }
+    )
+    control = control or Control()
+    work = Work(
+        model=model,
+        events=event_table(model, courses, n, start, float(days[-1]), fraction_arguments=fraction_arguments),
+        request=Request(days, columns_of(model, outputs), start, side),
+        parameters=parameter_matrix(model, parameters, n),
+        initial=initial_matrix(model, initial, n),
+        watch=watch(summaries, n),
+        control=control,
+    )
+    outcome = work.solve(threads or available_processors())
+    if not summaries and initial is None:
+        solve_again(model, work.events, work.parameters, work.request, control, outcome, fallback)
+    return to_dataset(model, work.request, work.watch, control, outcome)
+
+
+def available_processors() -> int:
+    """Processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _thresholds(summaries: Sequence[Summary]) -> int | None:
+    return next((len(np.asarray(s.threshold)) for s in summaries if np.ndim(s.threshold) == 1), None)  # type: ignore[arg-type]
+
+
+def _checked_times(times: ArrayLike, start: float) -> FloatArray:
+    days = np.ascontiguousarray(np.atleast_1d(np.asarray(times, dtype=np.float64)))
+    if days.ndim == 1 and days.size and np.isfinite(days).all() and days[0] >= start and (np.diff(days) > 0).all():
+        return days
+    raise InputError(
+        doing="choosing the days to report",
+        found="no day" if not days.size else "days that are not finite, not ascending, or before the start",
+        expected=f"at least one finite day, each once and ascending, none before day {start:g}",
+        try_="sorting the days",
+    )
+
+
+@dataclass(frozen=True)
+class Work:
+    """Everything a kernel needs to solve a set of patients."""
+
+    model: Model
+    events: EventTable
+    request: Request
+    parameters: FloatArray
+    initial: FloatArray | None
+    watch: Watch
+    control: Control
+
+    def solve(self, threads: int) -> Outcome:
+        """Solve every patient."""
+        kernel = kernel_for(self.model, self.watch.observed)
+        n, shape = len(self.parameters), kernel.shape
+        outcome = Outcome(
+            rows=np.full((n, len(self.request.days), len(self.request.columns)), np.nan),
+            finals=np.full((n, shape.n_states), np.nan),
+            kept=np.full((n, shape.n_observed, len(SUMMARIES)), np.nan),
+            counts=np.zeros((n, len(COUNTS)), dtype=np.int64),
+            reached=np.zeros(n),
+        )
+        addresses, held = self._addresses(kernel, outcome)
+        size = max(shape.width, min(_CHUNK, -(-n // threads)))
+        edges = [*range(0, n, size), n]
+        jobs = [addresses | {"next": first, "last": last} for first, last in pairwise(edges)]
+        if threads == 1 or len(jobs) == 1:
+            for job in track(jobs, "solving patients"):
+                kernel(job)
+        else:
+            with ThreadPoolExecutor(min(threads, len(jobs))) as pool:
+                for _ in track(pool.map(kernel, jobs), "solving patients", len(jobs)):
+                    pass
+        del held
+        outcome.kept[outcome.counts[:, 0] != 0] = np.nan
+        return outcome
+
+    def _addresses(self, kernel: Kernel, outcome: Outcome) -> tuple[dict[str, int], list[object]]:
+        """The job's slots, and the arrays that must stay alive while it runs."""
+        c, request = self.control, self.request
+        options = np.array(
+            [c.relative, c.floor, c.negative, c.first_step, c.max_steps, request.start, request.side == "after"],
+            dtype=np.float64,
+        )
+        arrays = {
+            "parameters": self.parameters,
+            "event_begin": self.events.begin,
+            "event_end": self.events.end,
+            "event_time": self.events.day,
+            "event_kind": self.events.kind,
+            "event_arguments": self.events.arguments,
+            "times": request.days,
+            "columns": request.columns,
+            "rows": outcome.rows,
+            "finals": outcome.finals,
+            "summaries": outcome.kept,
+            "thresholds": self.watch.levels,
+            "counts": outcome.counts,
+            "facts": outcome.reached,
+            "options": options,
+            "absolute": c.absolute_vector(self.model),
+            "lower": np.array([-np.inf if s.lower is None else s.lower for s in self.model.states]),
+        }
+        if self.initial is not None:
+            arrays["initial"] = self.initial
+        slots = {name: array.ctypes.data for name, array in arrays.items()}
+        slots |= {"n_times": len(request.days), "n_columns": len(request.columns)}
+        slots["any_quantity"] = int((request.columns >= kernel.shape.n_states).any())
+        return slots, [*arrays.values()]
