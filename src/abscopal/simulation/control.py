@@ -74,4 +74,4 @@ class Control:
                     expected="a finite number that is not negative",
                     try_="a small share of the state's usual size",
                 )
-        return np.array([given.get(name, 1e-10) for name in names])
+        return np.maximum([given.get(name, 1e-10) for name in names], 1e-300)  # a state at rest at zero has no error

@@ -16,9 +16,16 @@ from abscopal.domain.progress import track
 from abscopal.equations.model import Model
 from abscopal.simulation.control import Control
 from abscopal.simulation.courses import Courses, EventTable, event_table, number_of_courses
-from abscopal.simulation.dataset import Outcome, Request, columns_of, to_dataset
+from abscopal.simulation.dataset import Outcome, Request, columns_of, names_of, to_dataset
 from abscopal.simulation.fallback import solve_again
-from abscopal.simulation.inputs import Values, initial_matrix, number_of_patients, parameter_matrix, rows_of
+from abscopal.simulation.inputs import (
+    Values,
+    checked_names,
+    initial_matrix,
+    number_of_patients,
+    parameter_matrix,
+    rows_of,
+)
 from abscopal.simulation.kernels.compile import Kernel
 from abscopal.simulation.kernels.layout import COUNTS, SUMMARIES
 from abscopal.simulation.kernels.store import kernel_for
@@ -101,6 +108,7 @@ def simulate_many(
         }
     )
     control = control or Control()
+    checked_names(model, [summary.name for summary in summaries], names_of(model), "summarising a quantity")
     work = Work(
         model=model,
         events=event_table(model, courses, n, start, float(days[-1]), fraction_arguments=fraction_arguments),

@@ -11,7 +11,7 @@ from abscopal.simulation.rosenbrock import RODAS4
 
 _SAFETY, _SHRINK, _GROW = 0.9, 0.2, 6.0
 _NEGATIVE_SHRINK, _BROKEN_SHRINK = 0.3, 0.1
-_SMALLEST = 1e-14  # of the time reached: below this a step no longer moves the clock
+_SMALLEST, _SMALLEST_AT_ZERO = 1e-14, 1e-30  # of the time reached, and [day]: a shorter step no longer moves the clock
 
 
 def write_step(w: Writer) -> None:
@@ -132,8 +132,8 @@ def _attention(c: Code, good: Any, hit: Any, now: Any, following: Any) -> Any:
     steps = v.add(c.load("STEPS"), v.number(1.0))
     c.store(steps, "STEPS")
     c.store(v.add(c.load("REJECTED"), v.choose(good, v.number(0.0), v.number(1.0))), "REJECTED")
-    far = v.larger(v.abs(now), v.abs(c.load("STOP")))
-    stuck = c.b.and_(c.b.not_(good), v.compare("<", following, v.mul(far, v.number(_SMALLEST))))
+    smallest = v.add(v.mul(v.abs(now), v.number(_SMALLEST)), v.number(_SMALLEST_AT_ZERO))
+    stuck = c.b.and_(c.b.not_(good), v.compare("<", following, smallest))
     exhausted = v.compare(">=", steps, c.splat(c.option("max_steps")))
     wanted = c.b.or_(c.b.or_(c.b.and_(good, hit), stuck), exhausted)
     alive = v.compare(">", c.load("ALIVE"), v.number(0.5))
