@@ -130,7 +130,7 @@ def test_predicates_in_python_are_named_and_noted():
     assert kept.provenance.filters[0].name == "small"
     assert "Python" in kept.provenance.notes[1]
     with pytest.raises(InputError, match="one boolean for each"):
-        VirtualPopulation.draw(spec(), 5, seed=2, predicates={"bad": lambda columns: True})
+        VirtualPopulation.draw(spec(), 5, seed=2, predicates={"bad": lambda _columns: True})
 
 
 def test_filters_on_a_simulation():
@@ -202,7 +202,12 @@ def test_a_check_needs_a_model():
 
 @pytest.mark.parametrize(
     ("arguments", "word"),
-    [({"n": 0}, "from 1 to"), ({"n": 10**9}, "from 1 to"), ({"seed": -1}, "0 or more"), ({"method": "halton"}, "sobol")],
+    [
+        ({"n": 0}, "from 1 to"),
+        ({"n": 10**9}, "from 1 to"),
+        ({"seed": -1}, "0 or more"),
+        ({"method": "halton"}, "sobol"),
+    ],
 )
 def test_draws_that_cannot_be_are_refused(arguments, word):
     with pytest.raises(InputError, match=word):

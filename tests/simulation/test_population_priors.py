@@ -32,7 +32,9 @@ def test_quantiles_against_scipy(prior, oracle):
 def test_truncated_log_normal_against_scipy():
     prior = LogNormal(unit="1/Gy", median=0.2, sd_log=0.4, low=0.1, high=0.3)
     cuts = np.log([0.5, 1.5]) / 0.4
-    np.testing.assert_allclose(prior.quantile(SHARES), 0.2 * np.exp(0.4 * stats.truncnorm(*cuts).ppf(SHARES)), rtol=1e-9)
+    np.testing.assert_allclose(
+        prior.quantile(SHARES), 0.2 * np.exp(0.4 * stats.truncnorm(*cuts).ppf(SHARES)), rtol=1e-9
+    )
 
 
 @given(st.floats(-3, 3), st.floats(0.01, 3), st.floats(-3, 3), st.floats(0.05, 2), st.floats(1e-16, 1 - 1e-15))

@@ -100,6 +100,7 @@ class ChunkStore:
                 {
                     **fixed.attrs,
                     "format": _FORMAT,
+                    "id": uuid.uuid4().hex,
                     "identity": dict(identity),
                     "variables": [str(name) for name in template.data_vars],
                     "patients": n,

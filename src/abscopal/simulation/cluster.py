@@ -37,9 +37,9 @@ def compute_chunk(path: Path, blob: bytes, patients: Patients, number: int, thre
     InputError
         No such store from here; a processor of another kind than the store's.
     """
-    run, identity_text, mixed_devices = _unpacked(blob)
+    run, store_id, mixed_devices = _unpacked(blob)
     store = ChunkStore(path)
-    if repr(store.identity) != identity_text:
+    if store.about["id"] != store_id:
         raise InputError(
             doing=f"computing chunk {number} on a worker",
             found=f"another store at {path.name} than the driver's",
@@ -61,7 +61,7 @@ def compute_chunk(path: Path, blob: bytes, patients: Patients, number: int, thre
 
 def packed(run: Run, store: ChunkStore, *, mixed_devices: bool) -> bytes:
     """What all chunks share, for sending."""
-    return pickle.dumps((run, repr(store.identity), mixed_devices))
+    return pickle.dumps((run, store.about["id"], mixed_devices))
 
 
 @lru_cache(maxsize=4)
@@ -124,7 +124,7 @@ def connected(cluster: "Client | str | None", workers: int | None) -> Iterator["
                 threads_per_worker=1,
                 processes=True,
                 host="127.0.0.1",
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",
                 silence_logs=logging.CRITICAL,
             ) as local,
             distributed.Client(local, set_as_default=False) as client,
@@ -164,14 +164,23 @@ def compute_on(
         while under_way:
             future = next(done)
             number = under_way.pop(future)
-            _raise_failure(future, number, store)
+            if not store.mark(number) and not _answered(future, number, store):
+                under_way[future] = number
+                done.add(future)
+                continue
             hand_out()
             yield number
     finally:
         client.cancel(list(under_way))
 
 
-def _raise_failure(future: Any, number: int, store: ChunkStore) -> None:
+def _answered(future: Any, number: int, store: ChunkStore) -> bool:
+    """Whether a chunk without a mark has an answer; false where the answer died with its worker and Dask tries again.
+
+    The mark in the store is asked before this, for it outlives the worker that wrote it.
+    """
+    if future.status in {"lost", "pending"}:
+        return False
     if future.status != "finished":
         first, last = store.edges[number]
         raise ConvergenceError(
@@ -184,3 +193,4 @@ def _raise_failure(future: Any, number: int, store: ChunkStore) -> None:
     if parts:
         kind = getattr(errors, parts["error"], AbscopalError)
         raise kind(doing=parts["doing"], found=parts["found"], expected=parts["expected"], try_=parts["try"])
+    return True

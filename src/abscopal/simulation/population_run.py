@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from abscopal.domain.errors import InputError, ModelError
+from abscopal.domain.errors import ConvergenceError, InputError, ModelError
 from abscopal.domain.manifest import make_manifest
 from abscopal.domain.progress import track
 from abscopal.equations.model import Model
@@ -20,7 +20,7 @@ from abscopal.simulation.cluster import compute_chunk, compute_on, connected, pa
 from abscopal.simulation.control import Control
 from abscopal.simulation.courses import Courses, event_table, number_of_courses
 from abscopal.simulation.dataset import names_of
-from abscopal.simulation.inputs import Values, initial_matrix
+from abscopal.simulation.inputs import Values, initial_matrix, number_of_patients, rows_of
 from abscopal.simulation.many import available_processors
 from abscopal.simulation.population import VirtualPopulation
 from abscopal.simulation.summaries import Summary
@@ -183,11 +183,24 @@ def _patients(
     if not courses:
         raise InputError(doing="reading the arms", found="none", expected="one or more", try_="Regimen() for no course")
     _check_names(run)
-    n = len(population)
+    n = number_of_patients(
+        {
+            "the population": len(population),
+            "the initial states": rows_of(initial),
+            **{
+                f"the regimens of arm {arm!r}": number_of_courses(own)
+                for arm, own in zip(run.arms, courses, strict=True)
+            },
+            **{
+                f"the thresholds of {s.title}": len(own)
+                for s, own in zip(run.summaries, levels, strict=True)
+                if own is not None
+            },
+        }
+    )
     parameters = population.parameters(run.model)
     _check_minimum(run.model, parameters, population)
     patients = Patients(n, parameters, _initial(run.model, initial, n), courses, levels)
-    _check_lengths(patients)
     for own in courses if run.days.size else ():
         event_table(run.model, own, n, run.start, float(run.days[-1]), fraction_arguments=run.fraction_arguments)
     return patients
@@ -227,20 +240,6 @@ def _check_minimum(model: Model, values: Mapping[str, FloatArray], population: V
             expected=f"at least {parameter.minimum:g}",
             try_="truncating its prior with low=...",
         )
-
-
-def _check_lengths(patients: Patients) -> None:
-    told = {"thresholds": [len(own) for own in patients.thresholds if own is not None]}
-    told["regimens"] = [count for c in patients.courses if (count := number_of_courses(c)) is not None]
-    for what, counts in told.items():
-        wrong = next((count for count in counts if count != patients.n), None)
-        if wrong is not None:
-            raise InputError(
-                doing="simulating a population",
-                found=f"{wrong} {what} for {patients.n} patients",
-                expected="one for all, or one per patient",
-                try_="checking the lengths",
-            )
 
 
 def _fixed(run: Run, population: VirtualPopulation, command: str) -> xr.Dataset:
@@ -311,6 +310,13 @@ def _fill(
 
     for _ in track(computed(), WHAT, len(state)):
         pass
+    if lost := store.unfinished():
+        raise ConvergenceError(
+            doing="collecting the results of a population",
+            found=f"{len(lost)} of {len(state)} chunks not in the store though computed",
+            expected="a file system that shows the driver what workers wrote",
+            try_="the same call again, which goes on where this one stopped",
+        )
 
 
 def _compute(
