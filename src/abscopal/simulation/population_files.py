@@ -264,6 +264,17 @@ def write_csv(population: VirtualPopulation, path: Path) -> Path:
     lines = [",".join(_headings(population))]
     for number, row in zip(population.patients.tolist(), population.values.tolist(), strict=True):
         lines.append(",".join([str(number), *map(repr, row)]))
+    return write_lines(path, lines)
+
+
+def write_lines(path: Path, lines: Sequence[str]) -> Path:
+    """Write text in one step, so that a reader never sees half of it.
+
+    Raises
+    ------
+    InputError
+        The folder cannot be written to.
+    """
     temporary = path.with_name(f".writing-{path.name}")
     try:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
