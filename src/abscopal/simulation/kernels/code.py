@@ -58,6 +58,20 @@ class Code:
         self.b.cbranch(self.b.icmp_signed("<", following, count), body, after)
         self.b.position_at_end(after)
 
+    def fold(self, count: int, first: list[Any], body: Callable[[Any, list[Any]], list[Any]]) -> list[Any]:
+        """Repeat `body(i, values) -> values` for i from 0 to `count`, the values kept in registers."""
+        before, block, after = self.b.block, self.b.append_basic_block("fold"), self.b.append_basic_block("after")
+        self.b.branch(block)
+        self.b.position_at_end(block)
+        i, carried = self.b.phi(INT), [self.b.phi(value.type) for value in first]
+        later = [self.b.add(i, self.int(1)), *body(i, list(carried))]
+        for phi, start, following in zip([i, *carried], [self.int(0), *first], later, strict=True):
+            phi.add_incoming(start, before)
+            phi.add_incoming(following, self.b.block)
+        self.b.cbranch(self.b.icmp_signed("<", later[0], self.int(count)), block, after)
+        self.b.position_at_end(after)
+        return later[1:]
+
     @contextmanager
     def while_(self, condition: Callable[[], Any]) -> Iterator[None]:
         """Repeat while the condition, computed anew each time, holds."""

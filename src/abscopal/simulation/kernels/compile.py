@@ -62,7 +62,7 @@ def _machine_code(assembly: str, target: Target) -> bytes:
     machine = target.machine()
     parsed = llvm.parse_assembly(assembly)
     parsed.verify()
-    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=2))
+    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=1))
     builder.getModulePassManager().run(parsed, builder)
     return bytes(machine.emit_object(parsed))
 

@@ -90,23 +90,23 @@ def _error(c: Code, n: int) -> tuple[Any, Any]:
     v = c.v
     relative, floor = c.splat(c.option("relative")), c.splat(c.option("floor"))
     allowed = c.splat(c.option("negative"))
-    sum_place, low_place = c.place("R", 0), c.place("NEGATIVE")
-    c.b.store(v.number(0.0), sum_place)
-    c.b.store(v.number(0.0), low_place)
-    with c.loop(n) as i:
+
+    def body(i: Any, sums: list[Any]) -> list[Any]:
         error = c.load("U", _of_stage(c, RODAS4.stages - 1, n, i))
         old, peak, absolute = c.load("Y", i), c.load("PEAK", i), c.load("ATOL", i)
         new = v.add(c.load("YS", i), error)
         c.store(new, "YS", i)
-        size = v.larger(v.abs(old), v.abs(new))
+        was, is_ = v.abs(old), v.abs(new)
+        size = v.choose(v.compare(">", was, is_), was, is_)  # a NaN is in the error already
         scale = v.add(absolute, v.mul(relative, v.add(size, v.mul(floor, peak))))
         ratio = v.div(error, scale)
-        c.store(v.add(c.load("R", 0), v.mul(ratio, ratio)), "R", 0)
         limit = v.sub(c.load("LOWER", i), v.add(v.mul(allowed, peak), v.mul(v.number(1e3), absolute)))
-        below = v.choose(v.compare("<", new, limit), v.number(1.0), c.load("NEGATIVE"))
-        c.store(below, "NEGATIVE")
-    error = v.mul(c.load("R", 0), v.number(1.0 / n))
-    return error, v.compare(">", c.load("NEGATIVE"), v.number(0.5))
+        below = v.choose(v.compare("<", new, limit), v.number(1.0), sums[1])
+        return [v.add(sums[0], v.mul(ratio, ratio)), below]
+
+    total, below = c.fold(n, [v.number(0.0), v.number(0.0)], body)
+    c.store(below, "NEGATIVE")
+    return v.mul(total, v.number(1.0 / n)), v.compare(">", below, v.number(0.5))
 
 
 def _factor(c: Code, error: Any, negative: Any, good: Any) -> Any:
