@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from printing import after_impulse, function
+from printing import function
 from problems import Problem
 from scipy.integrate import odeint, solve_ivp
 

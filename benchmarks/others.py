@@ -48,7 +48,7 @@ def diffrax_vmap(problem: Problem) -> Callable[[int, float], np.ndarray]:
     import jax
     import jax.numpy as jnp
 
-    jax.config.update("jax_enable_x64", True)  # noqa: FBT003 - positional in JAX
+    jax.config.update("jax_enable_x64", True)
     made, model = program(problem.model), problem.model
     space = {
         "max_": jnp.maximum, "min_": jnp.minimum, "select_": jnp.where, "or_": jnp.logical_or, "and_": jnp.logical_and,
@@ -72,7 +72,7 @@ def diffrax_vmap(problem: Problem) -> Callable[[int, float], np.ndarray]:
         row[: len(given)] = given
     times = jnp.asarray(problem.times)
     jumps = [lambda y, p, c, a, t, k=k: space[f"jump{k}"](y, p, c, a, t) for k in range(len(place))]
-    jumps.append(lambda y, p, c, a, t: y)
+    jumps.append(lambda y, *_: y)
 
     def one(p: jax.Array, rtol: float) -> jax.Array:
         c = space["table"](p)

@@ -45,7 +45,9 @@ def _text(graph: Graph, node: int) -> str:
     return f"{op}_({', '.join(names)})"
 
 
-def function(name: str, arguments: str, program: Program, outputs: Sequence[int], *, result: str, constants: bool = False) -> str:
+def function(
+    name: str, arguments: str, program: Program, outputs: Sequence[int], *, result: str, constants: bool = False
+) -> str:
     """Source of a function; `result` is a format for the list of output names, such as `[{}]`."""
     lines = statements(program, outputs, constants=constants)
     body = "".join(f"    {line}\n" for line in lines)

@@ -33,7 +33,9 @@ def sbml(model: Model, events: tuple[Event, ...]) -> str:
 
 
 def _event(model: Model, event: Event, number: int) -> str:
-    arguments = dict(zip([a.name for a in model.impulse(event.impulse).arguments], argument_vector(model, event), strict=True))
+    arguments = dict(
+        zip([a.name for a in model.impulse(event.impulse).arguments], argument_vector(model, event), strict=True)
+    )
     given = {sp.Symbol(name, real=True): sp.Float(value) for name, value in arguments.items()}
     updates = [u for u in model.updates if u.impulse == event.impulse]
     changes = "".join(

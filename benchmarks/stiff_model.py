@@ -46,7 +46,9 @@ def _tumour(m: ModelBuilder, r: dict, k: dict) -> None:
     _state(m, "X1 X2 X3")
     m.quantity("block", "1", "share of ligand free", 1 / (1 + m["RC"] / k["binding"]))
     m.quantity("damped", "1", "suppression", 1 + k["suppress"] * m["R"] + k["myeloid"] * m["M"])
-    m.quantity("hindered", "1", "brake of the ligand", 1 + k["brake"] * m["L"] * m["block"] / (m["L"] + k["half_ligand"]))
+    m.quantity(
+        "hindered", "1", "brake of the ligand", 1 + k["brake"] * m["L"] * m["block"] / (m["L"] + k["half_ligand"])
+    )
     for tumour, cells in (("T1", "E1"), ("T2", "E2")):
         strike = hill(m[cells], k["half_signal"], k["steep_kill"]) / (m["damped"] * m["hindered"])
         m.quantity(f"struck_{tumour}", "1/day", "kill", r["kill"] * strike)

@@ -14,7 +14,6 @@ from abscopal.equations.model import Model
 from abscopal.simulation.control import Control
 from abscopal.simulation.inputs import checked_names
 from abscopal.simulation.kernels.target import host
-from abscopal.simulation.rosenbrock import METHOD_VERSION
 from abscopal.simulation.summaries import Watch
 
 FloatArray = NDArray[np.float64]
@@ -49,6 +48,8 @@ class Outcome:
         Status, state, steps, rejected steps.
     reached : array, shape (n,)
         [day]
+    stiff : array of bool, shape (n,)
+        Whether the Rosenbrock method solved the patient.
     """
 
     rows: FloatArray
@@ -56,6 +57,7 @@ class Outcome:
     kept: FloatArray
     counts: IntArray
     reached: FloatArray
+    stiff: NDArray[np.bool_]
 
 
 def names_of(model: Model) -> list[str]:
@@ -99,6 +101,7 @@ def to_dataset(model: Model, request: Request, watch: Watch, control: Control, o
     data["status_time"] = ("patient", outcome.reached, {"units": "day"})
     data["status_state"] = ("patient", _state_names(model, outcome.counts[:, 1]))
     data["steps"] = ("patient", outcome.counts[:, 2])
+    data["stiff"] = ("patient", outcome.stiff)
     data["rejected"] = ("patient", outcome.counts[:, 3])
     return xr.Dataset(
         data,
@@ -106,7 +109,7 @@ def to_dataset(model: Model, request: Request, watch: Watch, control: Control, o
         attrs={
             "model": model.name,
             "model_digest": model.digest,
-            "method": METHOD_VERSION,
+            "method": control.method,
             "vector_width": host().width,
             "relative_tolerance": control.relative,
             "version": __version__,

@@ -17,6 +17,7 @@ from abscopal.equations.model import Model
 from abscopal.simulation.control import Control
 from abscopal.simulation.courses import Courses, EventTable, event_table, number_of_courses
 from abscopal.simulation.dataset import Outcome, Request, columns_of, names_of, to_dataset
+from abscopal.simulation.explicit import STABLE
 from abscopal.simulation.fallback import solve_again
 from abscopal.simulation.inputs import (
     Values,
@@ -27,11 +28,12 @@ from abscopal.simulation.inputs import (
     rows_of,
 )
 from abscopal.simulation.kernels.compile import Kernel
-from abscopal.simulation.kernels.layout import COUNTS, SUMMARIES
+from abscopal.simulation.kernels.layout import COUNTS, SUMMARIES, Method
 from abscopal.simulation.kernels.store import kernel_for
 from abscopal.simulation.summaries import Summary, Watch, watch
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 _CHUNK = 512
 
 
@@ -87,8 +89,8 @@ def simulate_many(
     -------
     Dataset
         Variables by name over (patient, time), summaries over (patient,), the states at the end as `final`
-        over (patient, state), and `status`, `status_time` [day], `status_state`, `steps` and `rejected` over
-        (patient,). Status 0 is ok; the others are in its attributes. Values a patient did not reach are NaN.
+        over (patient, state), and `status`, `status_time` [day], `status_state`, `steps`, `rejected` and `stiff`
+        over (patient,). Status 0 is ok; the others are in its attributes. Values a patient did not reach are NaN.
 
     Raises
     ------
@@ -160,18 +162,33 @@ class Work:
     control: Control
 
     def solve(self, threads: int) -> Outcome:
-        """Solve every patient."""
-        kernel = kernel_for(self.model, self.watch.observed)
-        n, shape = len(self.parameters), kernel.shape
+        """Solve every patient, by the explicit method first unless the control says otherwise."""
+        n, method = len(self.parameters), self.control.method
         outcome = Outcome(
             rows=np.full((n, len(self.request.days), len(self.request.columns)), np.nan),
-            finals=np.full((n, shape.n_states), np.nan),
-            kept=np.full((n, shape.n_observed, len(SUMMARIES)), np.nan),
+            finals=np.full((n, len(self.model.states)), np.nan),
+            kept=np.full((n, len(self.watch.observed), len(SUMMARIES)), np.nan),
             counts=np.zeros((n, len(COUNTS)), dtype=np.int64),
             reached=np.zeros(n),
+            stiff=np.full(n, method == "rosenbrock"),
         )
-        addresses, held = self._addresses(kernel, outcome)
-        size = max(shape.width, min(_CHUNK, -(-n // threads)))
+        order = np.arange(n)
+        if method != "rosenbrock":
+            self._solve(order, "explicit", outcome, threads)
+            order = np.flatnonzero(outcome.counts[:, 0]) if method == "auto" else order[:0]
+            outcome.stiff[order] = True
+            outcome.rows[order] = np.nan
+        if len(order):
+            self._solve(order, "rosenbrock", outcome, threads)
+        outcome.kept[outcome.counts[:, 0] != 0] = np.nan
+        return outcome
+
+    def _solve(self, order: IntArray, method: Method, outcome: Outcome, threads: int) -> None:
+        """Solve some of the patients, in chunks over threads."""
+        kernel = kernel_for(self.model, self.watch.observed, method)
+        n, width = len(order), kernel.shape.width
+        addresses, held = self._addresses(kernel, order, outcome)
+        size = max(width, min(_CHUNK, -(-n // threads)))
         edges = [*range(0, n, size), n]
         jobs = [addresses | {"next": first, "last": last} for first, last in pairwise(edges)]
         if threads == 1 or len(jobs) == 1:
@@ -182,17 +199,15 @@ class Work:
                 for _ in track(pool.map(kernel, jobs), "solving patients", len(jobs)):
                     pass
         del held
-        outcome.kept[outcome.counts[:, 0] != 0] = np.nan
-        return outcome
 
-    def _addresses(self, kernel: Kernel, outcome: Outcome) -> tuple[dict[str, int], list[object]]:
+    def _addresses(self, kernel: Kernel, order: IntArray, outcome: Outcome) -> tuple[dict[str, int], list[object]]:
         """The job's slots, and the arrays that must stay alive while it runs."""
         c, request = self.control, self.request
-        options = np.array(
-            [c.relative, c.floor, c.negative, c.first_step, c.max_steps, request.start, request.side == "after"],
-            dtype=np.float64,
-        )
+        stable = STABLE if c.method == "auto" else np.inf
+        after = float(request.side == "after")
+        options = np.array([c.relative, c.floor, c.negative, c.first_step, c.max_steps, request.start, after, stable])
         arrays = {
+            "order": order,
             "parameters": self.parameters,
             "event_begin": self.events.begin,
             "event_end": self.events.end,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from abscopal.equations.model import Model
 from abscopal.simulation.kernels.driver import write_driver
 from abscopal.simulation.kernels.functions import Writer
-from abscopal.simulation.kernels.layout import JOB, layout
+from abscopal.simulation.kernels.layout import JOB, Method, layout
 from abscopal.simulation.kernels.program import program
 from abscopal.simulation.kernels.target import Target
 
@@ -39,13 +39,13 @@ class Shape:
     n_observed: int
 
 
-def compile_object(model: Model, observed: tuple[str, ...], target: Target) -> tuple[bytes, Shape]:
+def compile_object(model: Model, observed: tuple[str, ...], method: Method, target: Target) -> tuple[bytes, Shape]:
     """Machine code of a model's kernel as an object file, and its shape."""
     made = program(model, observed)
-    where = layout(made, max((len(i.arguments) for i in model.impulses), default=0))
+    where = layout(made, max((len(i.arguments) for i in model.impulses), default=0), method)
     module = ir.Module("abscopal")
     module.triple = target.triple
-    writer = Writer(module, made, where, target.width)
+    writer = Writer(module, made, where, target.width, method)
     writer.all()
     write_driver(writer)
     for function in module.functions:

@@ -9,7 +9,7 @@ from llvmlite import ir
 from abscopal.simulation.kernels.code import POINTER, Code
 from abscopal.simulation.kernels.elementary import DOUBLE, INT
 from abscopal.simulation.kernels.emit import emit
-from abscopal.simulation.kernels.layout import Layout
+from abscopal.simulation.kernels.layout import Layout, Method
 from abscopal.simulation.kernels.program import Program
 
 _REGIONS = {
@@ -26,6 +26,7 @@ class Writer:
     program: Program
     where: Layout
     width: int
+    method: Method = "rosenbrock"
 
     def code(self, name: str, arguments: list[Any], result: Any = None) -> Code:
         """A new function."""
@@ -34,14 +35,10 @@ class Writer:
     def all(self) -> None:
         """Write every function of the model."""
         p = self.program
-        jacobian, times = list(p.jacobian.values()), p.time_rates
         rates = [("F", i, node) for i, node in enumerate(p.rates)]
         self._vector("rates", rates)
-        slopes = [("FT", i, times.get(i, p.graph.zero)) for i in range(p.n_states)] if times else []
-        self._vector("linearise", [*rates, *(("J", k, node) for k, node in enumerate(jacobian)), *slopes])
-        factors = [p.factors.nodes[place] for place in p.factor_places]
-        self._vector("factorise", [("LU", k, node) for k, node in enumerate(factors)])
-        self._solve()
+        if self.method == "rosenbrock":
+            self._linear_algebra(rates)
         self._prepare()
         self._initial()
         self._quantities()
@@ -52,6 +49,16 @@ class Writer:
                 pairs = [(f"Q{end}", k, value) for k, (value, _) in enumerate(p.observed)]
                 pairs += [(f"D{end}", k, slope) for k, (_, slope) in enumerate(p.observed)]
                 self._vector(f"observe{end}", pairs)
+
+    def _linear_algebra(self, rates: list[tuple[str, int, int]]) -> None:
+        """Rates with Jacobian, factors and solve."""
+        p = self.program
+        jacobian, times = list(p.jacobian.values()), p.time_rates
+        slopes = [("FT", i, times.get(i, p.graph.zero)) for i in range(p.n_states)] if times else []
+        self._vector("linearise", [*rates, *(("J", k, node) for k, node in enumerate(jacobian)), *slopes])
+        factors = [p.factors.nodes[place] for place in p.factor_places]
+        self._vector("factorise", [("LU", k, node) for k, node in enumerate(factors)])
+        self._solve()
 
     def _vector(self, name: str, outputs: Sequence[tuple[str, int, int]]) -> None:
         """A function of the workspace on all lanes; reads `YS` at the times `TS`."""
@@ -78,7 +85,7 @@ class Writer:
             self.program.graph, self.program.solution, c.v, lambda kind, k: c.load(_REGIONS[kind], k), lambda _: None
         )
         for i, value in enumerate(values):
-            place = c.b.gep(c.function.args[1], [c.int(i)], source_etype=c.v.type)
+            place = c.b.gep(c.function.args[1], [c.whole(i)], source_etype=c.v.type)
             c.b.store(value, place).align = 8 * self.width
         c.b.ret_void()
 
@@ -112,12 +119,12 @@ class Writer:
 
         def load(kind: str, k: int) -> Any:
             if kind == "state":
-                return c.b.load(c.b.gep(row, [c.int(k)], source_etype=DOUBLE), typ=DOUBLE)
+                return c.b.load(c.b.gep(row, [c.whole(k)], source_etype=DOUBLE), typ=DOUBLE)
             return c.lane(lane, "T" if kind == "time" else "P", k)
 
         values = emit(self.program.graph, self.program.quantities, c.s, load, self._lane_table(c, lane))
         for k, value in enumerate(values):
-            c.b.store(value, c.b.gep(row, [c.int(self.program.n_states + k)], source_etype=DOUBLE))
+            c.b.store(value, c.b.gep(row, [c.whole(self.program.n_states + k)], source_etype=DOUBLE))
         c.b.ret_void()
 
     def _impulse(self, number: int, updates: dict[int, int]) -> None:
@@ -127,7 +134,7 @@ class Writer:
 
         def load(kind: str, k: int) -> Any:
             if kind == "argument":
-                return c.b.load(c.b.gep(arguments, [c.int(k)], source_etype=DOUBLE), typ=DOUBLE)
+                return c.b.load(c.b.gep(arguments, [c.whole(k)], source_etype=DOUBLE), typ=DOUBLE)
             return c.lane(lane, {"state": "Y", "time": "T", "parameter": "P"}[kind], k)
 
         values = emit(self.program.graph, list(updates.values()), c.s, load, self._lane_table(c, lane))
