@@ -50,6 +50,8 @@ class Outcome:
         [day]
     stiff : array of bool, shape (n,)
         Whether the Rosenbrock method solved the patient.
+    senses : array, shape (n, n_t, n_directions, n_states)
+        Sensitivities.
     """
 
     rows: FloatArray
@@ -58,6 +60,7 @@ class Outcome:
     counts: IntArray
     reached: FloatArray
     stiff: NDArray[np.bool_]
+    senses: FloatArray
 
 
 def names_of(model: Model) -> list[str]:
@@ -83,7 +86,9 @@ def columns_of(model: Model, outputs: Literal["all", "states"] | Sequence[str]) 
     return np.array(checked_names(model, outputs, names, "choosing outputs"), dtype=np.int64)
 
 
-def to_dataset(model: Model, request: Request, watch: Watch, control: Control, outcome: Outcome) -> xr.Dataset:
+def to_dataset(
+    model: Model, request: Request, watch: Watch, control: Control, outcome: Outcome, sensitivities: Sequence[str] = ()
+) -> xr.Dataset:
     """Named variables with units."""
     names, units = names_of(model), [p.unit for p in (*model.states, *ordered_quantities(model))]
     unit = dict(zip(names, units, strict=True))
@@ -96,6 +101,11 @@ def to_dataset(model: Model, request: Request, watch: Watch, control: Control, o
         kinds = {"minimum": own, "maximum": own, "area": f"({own})·day"}
         data[summary.title] = ("patient", values, {"units": kinds.get(summary.kind, "day")})
     data["final"] = (("patient", "state"), outcome.finals)
+    coordinates: dict[str, object] = {"time": ("time", request.days, {"units": "day"})}
+    coordinates["state"] = [state.name for state in model.states]
+    if sensitivities:
+        data["sensitivity"] = (("patient", "time", "with_respect_to", "state"), outcome.senses)
+        coordinates["with_respect_to"] = list(sensitivities)
     meaning = {"flag_values": list(range(len(STATUS))), "flag_meanings": list(STATUS)}
     data["status"] = ("patient", outcome.counts[:, 0], meaning)
     data["status_time"] = ("patient", outcome.reached, {"units": "day"})
@@ -105,7 +115,7 @@ def to_dataset(model: Model, request: Request, watch: Watch, control: Control, o
     data["rejected"] = ("patient", outcome.counts[:, 3])
     return xr.Dataset(
         data,
-        coords={"time": ("time", request.days, {"units": "day"}), "state": [state.name for state in model.states]},
+        coords=coordinates,
         attrs={
             "model": model.name,
             "model_digest": model.digest,

@@ -27,7 +27,7 @@ from abscopal.simulation.inputs import (
     parameter_matrix,
     rows_of,
 )
-from abscopal.simulation.kernels.compile import Kernel
+from abscopal.simulation.kernels.compile import Kernel, Variant
 from abscopal.simulation.kernels.layout import COUNTS, SUMMARIES, Method
 from abscopal.simulation.kernels.store import kernel_for
 from abscopal.simulation.summaries import Summary, Watch, watch
@@ -46,8 +46,10 @@ def simulate_many(
     initial: Values = None,
     outputs: Literal["all", "states"] | Sequence[str] = "all",
     summaries: Sequence[Summary] = (),
+    sensitivities: Sequence[str] = (),
     fraction_arguments: Mapping[str, float] | None = None,
     start: float = 0.0,
+    horizon: float | None = None,
     side: Literal["before", "after"] = "before",
     control: Control | None = None,
     threads: int | None = None,
@@ -73,8 +75,11 @@ def simulate_many(
         What to report at `times`: states and quantities, states, those named, or nothing with `()`.
     summaries : sequence of Summary
         Numbers kept over the whole run in place of trajectories; 10⁵ patients then fit in a gigabyte.
-    start : float
-        First day. [day]
+    sensitivities : sequence of str
+        Parameters, and states for their initial values, by which every state is differentiated at `times`:
+        `sensitivity` over (patient, time, with_respect_to, state). Solved by the Rosenbrock method, jumps included.
+    start, horizon : float
+        First day, and the day no event may come after; by default the last of `times`, where the run ends. [day]
     side : {"before", "after"}
         Which value to report on a day that has an impulse.
     control : Control, optional
@@ -110,20 +115,22 @@ def simulate_many(
         }
     )
     control = control or Control()
+    end = float(days[-1]) if horizon is None else horizon
     checked_names(model, [summary.name for summary in summaries], names_of(model), "summarising a quantity")
     work = Work(
         model=model,
-        events=event_table(model, courses, n, start, float(days[-1]), fraction_arguments=fraction_arguments),
+        events=event_table(model, courses, n, start, end, fraction_arguments=fraction_arguments),
         request=Request(days, columns_of(model, outputs), start, side),
         parameters=parameter_matrix(model, parameters, n),
         initial=initial_matrix(model, initial, n),
         watch=watch(summaries, n),
         control=control,
+        sensitivities=_directions(model, sensitivities),
     )
     outcome = work.solve(threads or available_processors())
-    if not summaries and initial is None:
+    if not summaries and not sensitivities and initial is None:
         solve_again(model, work.events, work.parameters, work.request, control, outcome, fallback)
-    return to_dataset(model, work.request, work.watch, control, outcome)
+    return to_dataset(model, work.request, work.watch, control, outcome, work.sensitivities)
 
 
 def available_processors() -> int:
@@ -131,6 +138,12 @@ def available_processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _directions(model: Model, names: Sequence[str]) -> tuple[str, ...]:
+    known = [piece.name for piece in (*model.parameters, *model.states)]
+    checked_names(model, names, known, "differentiating a solution")
+    return tuple(names)
 
 
 def _thresholds(summaries: Sequence[Summary]) -> int | None:
@@ -160,10 +173,12 @@ class Work:
     initial: FloatArray | None
     watch: Watch
     control: Control
+    sensitivities: tuple[str, ...] = ()
 
     def solve(self, threads: int) -> Outcome:
         """Solve every patient, by the explicit method first unless the control says otherwise."""
-        n, method = len(self.parameters), self.control.method
+        n = len(self.parameters)
+        method = "rosenbrock" if self.sensitivities else self.control.method
         outcome = Outcome(
             rows=np.full((n, len(self.request.days), len(self.request.columns)), np.nan),
             finals=np.full((n, len(self.model.states)), np.nan),
@@ -171,6 +186,7 @@ class Work:
             counts=np.zeros((n, len(COUNTS)), dtype=np.int64),
             reached=np.zeros(n),
             stiff=np.full(n, method == "rosenbrock"),
+            senses=np.full((n, len(self.request.days), len(self.sensitivities), len(self.model.states)), np.nan),
         )
         order = np.arange(n)
         if method != "rosenbrock":
@@ -185,7 +201,7 @@ class Work:
 
     def _solve(self, order: IntArray, method: Method, outcome: Outcome, threads: int) -> None:
         """Solve some of the patients, in chunks over threads."""
-        kernel = kernel_for(self.model, self.watch.observed, method)
+        kernel = kernel_for(self.model, Variant(self.watch.observed, method, self.sensitivities))
         n, width = len(order), kernel.shape.width
         addresses, held = self._addresses(kernel, order, outcome)
         size = max(width, min(_CHUNK, -(-n // threads)))
@@ -220,6 +236,7 @@ class Work:
             "finals": outcome.finals,
             "summaries": outcome.kept,
             "thresholds": self.watch.levels,
+            "senses": outcome.senses,
             "counts": outcome.counts,
             "facts": outcome.reached,
             "options": options,

@@ -19,6 +19,15 @@ from abscopal.simulation.kernels.target import Target
 
 
 @dataclass(frozen=True)
+class Variant:
+    """Which kernel of a model: the quantities it summarises, its method, and what it differentiates by."""
+
+    observed: tuple[str, ...] = ()
+    method: Method = "rosenbrock"
+    sensitivities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Shape:
     """What a caller must know of a kernel.
 
@@ -39,13 +48,13 @@ class Shape:
     n_observed: int
 
 
-def compile_object(model: Model, observed: tuple[str, ...], method: Method, target: Target) -> tuple[bytes, Shape]:
+def compile_object(model: Model, variant: Variant, target: Target) -> tuple[bytes, Shape]:
     """Machine code of a model's kernel as an object file, and its shape."""
-    made = program(model, observed)
-    where = layout(made, max((len(i.arguments) for i in model.impulses), default=0), method)
+    made = program(model, variant.observed, variant.sensitivities)
+    where = layout(made, max((len(i.arguments) for i in model.impulses), default=0), variant.method)
     module = ir.Module("abscopal")
     module.triple = target.triple
-    writer = Writer(module, made, where, target.width, method)
+    writer = Writer(module, made, where, target.width, variant.method)
     writer.all()
     write_driver(writer)
     for function in module.functions:
@@ -53,7 +62,7 @@ def compile_object(model: Model, observed: tuple[str, ...], method: Method, targ
             function.linkage = "internal"
     shape = Shape(
         target.width, where.total * target.width, where.arguments, made.n_states, made.n_parameters,
-        len(made.quantities), len(observed),
+        len(made.quantities), len(variant.observed),
     )  # fmt: skip
     return _machine_code(str(module), target), shape
 

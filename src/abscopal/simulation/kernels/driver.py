@@ -11,6 +11,7 @@ from abscopal.simulation.kernels.explicit_step import write_explicit_step
 from abscopal.simulation.kernels.functions import Writer
 from abscopal.simulation.kernels.layout import COUNTS, SUMMARIES
 from abscopal.simulation.kernels.step import write_rosenbrock_step
+from abscopal.simulation.kernels.tangent_code import clear_given, write_sense_row, write_tangent_functions
 
 OK, MAX_STEPS, NOT_FINITE, STEP_TOO_SMALL, NEGATIVE = range(5)
 STIFF = 9
@@ -21,6 +22,8 @@ _REGION_OF = dict(zip(SUMMARIES, ("MINIMUM", "MAXIMUM", "AREA", "ABOVE", "BELOW"
 
 def write_driver(w: Writer) -> None:
     """Write `run(job)` and what it calls."""
+    if w.program.tangent:
+        write_tangent_functions(w, w.program.tangent)
     (write_rosenbrock_step if w.method == "rosenbrock" else write_explicit_step)(w)
     _write_row(w)
     _write_events(w)
@@ -54,6 +57,8 @@ def _write_row(w: Writer) -> None:
     with c.if_(c.b.icmp_signed(">", columns, c.whole(0))), c.loop(columns) as k:
         value = c.item("scratch", c.item("columns", k, kind=INT))
         c.set_item(value, "rows", c.b.add(base, k))
+    if w.program.tangent:
+        write_sense_row(w, c, w.program.tangent, lane, patient, out)
     c.set_lane(c.b.add(out, c.whole(1)), lane, "OUT")
     c.b.ret_void()
 
@@ -73,6 +78,8 @@ def _write_events(w: Writer) -> None:
             block = c.b.append_basic_block(f"kind{k}")
             choice.add_case(c.whole(k), block)
             c.b.position_at_end(block)
+            if w.program.tangent:
+                c.call(f"jolt{k}", c.workspace, lane, arguments)
             c.call(f"impulse{k}", c.workspace, lane, arguments)
             c.b.branch(after)
         c.b.position_at_end(after)
@@ -171,9 +178,13 @@ def _write_start(w: Writer) -> None:
                 c.set_lane(c.item("parameters", c.b.add(c.b.mul(patient, c.whole(p)), k)), lane, "P", k)
         c.call("prepare", c.workspace, lane)
         c.call("initial", c.workspace, lane)
+        if w.program.tangent:
+            c.call("initial_tangent", c.workspace, lane)
         with c.if_(c.b.icmp_signed("!=", c.slot("initial"), c.whole(0))), c.loop(n) as i:
             given, own = c.item("initial", c.b.add(c.b.mul(patient, c.whole(n)), i)), c.lane(lane, "Y", i)
             c.set_lane(c.s.choose(c.b.fcmp_unordered("uno", given, given), own, given), lane, "Y", i)
+            if w.program.tangent:
+                clear_given(c, w.program.tangent, lane, n, i, given)
         with c.loop(n) as i:
             c.set_lane(c.s.abs(c.lane(lane, "Y", i)), lane, "PEAK", i)
         for region in ("STEPS", "REJECTED", "AGAIN", "NEGATIVE", "STIFF", "CALM"):

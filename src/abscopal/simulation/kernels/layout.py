@@ -6,13 +6,14 @@ from typing import Literal
 
 from abscopal.simulation.explicit import STAGES
 from abscopal.simulation.kernels.program import Program
+from abscopal.simulation.kernels.tangent import tangent_sizes
 from abscopal.simulation.rosenbrock import RODAS4
 
 Method = Literal["rosenbrock", "explicit"]
 
 JOB = (
     "workspace", "parameters", "initial", "event_begin", "event_end", "event_time", "event_kind", "event_arguments",
-    "times", "n_times", "columns", "n_columns", "any_quantity", "rows", "finals", "summaries", "thresholds",
+    "times", "n_times", "columns", "n_columns", "any_quantity", "rows", "finals", "summaries", "thresholds", "senses",
     "counts", "facts", "next", "last", "order", "changed", "options", "absolute", "lower", "scratch",
 )  # fmt: skip
 """64-bit slots of a call: addresses and counts."""
@@ -64,5 +65,7 @@ def layout(program: Program, arguments: int, method: Method) -> Layout:
     )
     sizes |= dict.fromkeys(("PATIENT", "EVENT", "OUT"), 1)  # integers
     sizes |= dict.fromkeys(("Q0", "D0", "Q1", "D1", "MINIMUM", "MAXIMUM", "AREA", "ABOVE", "BELOW", "LEVEL"), watched)
+    if program.tangent:
+        sizes |= tangent_sizes(n, len(program.jacobian), bool(program.time_rates), program.tangent)
     ends = list(accumulate(sizes.values(), initial=0))
     return Layout(dict(zip(sizes, ends, strict=False)), sizes, max(arguments, 1))

@@ -17,6 +17,7 @@ from abscopal.simulation.kernels.stepping import (
     stride,
 )
 from abscopal.simulation.kernels.summaries import write_summary_update
+from abscopal.simulation.kernels.tangent_code import after_stage, take_sensitivities
 from abscopal.simulation.rosenbrock import RODAS4
 
 
@@ -32,11 +33,15 @@ def write_rosenbrock_step(w: Writer) -> None:
     c.call("linearise", c.workspace)
     if w.program.observed:
         c.call("observe0", c.workspace)
+    if w.program.tangent:
+        c.call("second", c.workspace)
     inverse = v.inverse(s.h)
     c.store(v.mul(inverse, v.number(1.0 / RODAS4.gamma)), "SHIFT")
     c.call("factorise", c.workspace)
     for stage in range(RODAS4.stages):
         _stage(w, c, stage, s, inverse)
+        if w.program.tangent:
+            after_stage(w, c, w.program.tangent, stage)
 
     def change(i: Any) -> tuple[Any, Any]:
         error = c.load("U", _of_stage(c, RODAS4.stages - 1, n, i))
@@ -50,6 +55,8 @@ def write_rosenbrock_step(w: Writer) -> None:
         c.store(s.end, "TS")
         c.call("rates", c.workspace)
         write_summary_update(w, c, good, s)
+    if w.program.tangent:
+        take_sensitivities(w, c, w.program.tangent, good, s, inverse)
     accept(c, n, good, s)
     c.b.ret(attention(c, good, s, following))
 
