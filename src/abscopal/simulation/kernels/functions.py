@@ -77,7 +77,7 @@ class Writer:
     def pointed(
         self, name: str, pointers: int, outputs: Sequence[tuple[int, int, int]], direction: int | None = None
     ) -> None:
-        """A function like `vector` that writes to addresses, as (which, place, node), and may read `direction` from one."""
+        """A function like `vector` that writes to addresses, as (which, place, node); one may hold `direction`."""
         c = self.code(name, [POINTER] * (pointers + 1))
         addresses = c.function.args[1:]
 
