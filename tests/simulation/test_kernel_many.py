@@ -141,15 +141,16 @@ def test_state_below_its_limit_is_refused_not_clipped():
 
 
 @pytest.mark.parametrize("features", [(2, "", ""), (4, "", "")])
-def test_narrower_vectors_give_the_same_course(features, monkeypatch):
+@pytest.mark.parametrize("method", ["explicit", "rosenbrock"])
+def test_narrower_vectors_give_the_same_course(features, method, monkeypatch):
     width, cpu, flags = features
     target = Target(host().triple, cpu, flags, width)
-    wide = simulate_many(diw_model(), Regimen.equal_fractions(8, 3), [30.0])
+    wide = simulate_many(diw_model(), Regimen.equal_fractions(8, 3), [30.0], control=Control(method=method))
     monkeypatch.setattr(
         "abscopal.simulation.many.kernel_for",
-        lambda model, observed: Kernel(*compile_object(model, observed, target), target),
+        lambda model, variant: Kernel(*compile_object(model, variant, target), target),
     )
-    narrow = simulate_many(diw_model(), Regimen.equal_fractions(8, 3), [30.0])
+    narrow = simulate_many(diw_model(), Regimen.equal_fractions(8, 3), [30.0], control=Control(method=method))
     for name in wide.data_vars:
         if wide[name].dtype.kind == "f":
             np.testing.assert_allclose(narrow[name].values, wide[name].values, rtol=1e-9, atol=1e-12, err_msg=str(name))

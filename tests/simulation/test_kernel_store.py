@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from abscopal.simulation.kernels import store
+from abscopal.simulation.kernels.compile import Variant
 from abscopal.simulation.kernels.store import cache_folder, forget_loaded, kernel_for
 from abscopal.simulation.many import simulate_many
 from tests.simulation.models import decay, robertson
@@ -43,7 +44,7 @@ def test_second_call_does_not_compile(folder, compilations):
 
 def test_another_model_or_summary_is_another_kernel(folder, compilations):
     kernel_for(decay())
-    kernel_for(decay(), ("A",))
+    kernel_for(decay(), Variant(("A",)))
     kernel_for(robertson())
     assert len(compilations) == 3
     assert len(list(folder.glob("*.kernel"))) == 3

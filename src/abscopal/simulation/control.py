@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,10 @@ class Control:
         First step, and longest step just after an impulse. [day]
     max_steps : int
         Steps after which a patient is given up.
+    method : {"auto", "rosenbrock", "explicit"}
+        `auto` solves every patient by an explicit method of order five, and from the start again by the
+        L-stable Rosenbrock method each one whose steps stability holds back: a stiff patient loses a few
+        cheap steps, one that is not stiff gains severalfold. The choice looks at that patient alone.
     """
 
     relative: float = 1e-6
@@ -38,6 +43,7 @@ class Control:
     negative: float = 1e-6
     first_step: float = 0.02
     max_steps: int = 100_000
+    method: Literal["auto", "rosenbrock", "explicit"] = "auto"
 
     def __post_init__(self) -> None:
         values = {

@@ -14,7 +14,6 @@ from abscopal.equations.model import Model
 from abscopal.simulation.control import Control
 from abscopal.simulation.inputs import checked_names
 from abscopal.simulation.kernels.target import host
-from abscopal.simulation.rosenbrock import METHOD_VERSION
 from abscopal.simulation.summaries import Watch
 
 FloatArray = NDArray[np.float64]
@@ -49,6 +48,10 @@ class Outcome:
         Status, state, steps, rejected steps.
     reached : array, shape (n,)
         [day]
+    stiff : array of bool, shape (n,)
+        Whether the Rosenbrock method solved the patient.
+    senses : array, shape (n, n_t, n_directions, n_states)
+        Sensitivities.
     """
 
     rows: FloatArray
@@ -56,6 +59,8 @@ class Outcome:
     kept: FloatArray
     counts: IntArray
     reached: FloatArray
+    stiff: NDArray[np.bool_]
+    senses: FloatArray
 
 
 def names_of(model: Model) -> list[str]:
@@ -81,7 +86,9 @@ def columns_of(model: Model, outputs: Literal["all", "states"] | Sequence[str]) 
     return np.array(checked_names(model, outputs, names, "choosing outputs"), dtype=np.int64)
 
 
-def to_dataset(model: Model, request: Request, watch: Watch, control: Control, outcome: Outcome) -> xr.Dataset:
+def to_dataset(
+    model: Model, request: Request, watch: Watch, control: Control, outcome: Outcome, sensitivities: Sequence[str] = ()
+) -> xr.Dataset:
     """Named variables with units."""
     names, units = names_of(model), [p.unit for p in (*model.states, *ordered_quantities(model))]
     unit = dict(zip(names, units, strict=True))
@@ -94,19 +101,25 @@ def to_dataset(model: Model, request: Request, watch: Watch, control: Control, o
         kinds = {"minimum": own, "maximum": own, "area": f"({own})·day"}
         data[summary.title] = ("patient", values, {"units": kinds.get(summary.kind, "day")})
     data["final"] = (("patient", "state"), outcome.finals)
+    coordinates: dict[str, object] = {"time": ("time", request.days, {"units": "day"})}
+    coordinates["state"] = [state.name for state in model.states]
+    if sensitivities:
+        data["sensitivity"] = (("patient", "time", "with_respect_to", "state"), outcome.senses)
+        coordinates["with_respect_to"] = list(sensitivities)
     meaning = {"flag_values": list(range(len(STATUS))), "flag_meanings": list(STATUS)}
     data["status"] = ("patient", outcome.counts[:, 0], meaning)
     data["status_time"] = ("patient", outcome.reached, {"units": "day"})
     data["status_state"] = ("patient", _state_names(model, outcome.counts[:, 1]))
     data["steps"] = ("patient", outcome.counts[:, 2])
+    data["stiff"] = ("patient", outcome.stiff)
     data["rejected"] = ("patient", outcome.counts[:, 3])
     return xr.Dataset(
         data,
-        coords={"time": ("time", request.days, {"units": "day"}), "state": [state.name for state in model.states]},
+        coords=coordinates,
         attrs={
             "model": model.name,
             "model_digest": model.digest,
-            "method": METHOD_VERSION,
+            "method": control.method,
             "vector_width": host().width,
             "relative_tolerance": control.relative,
             "version": __version__,

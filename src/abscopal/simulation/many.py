@@ -17,6 +17,7 @@ from abscopal.equations.model import Model
 from abscopal.simulation.control import Control
 from abscopal.simulation.courses import Courses, EventTable, event_table, number_of_courses
 from abscopal.simulation.dataset import Outcome, Request, columns_of, names_of, to_dataset
+from abscopal.simulation.explicit import STABLE
 from abscopal.simulation.fallback import solve_again
 from abscopal.simulation.inputs import (
     Values,
@@ -26,12 +27,13 @@ from abscopal.simulation.inputs import (
     parameter_matrix,
     rows_of,
 )
-from abscopal.simulation.kernels.compile import Kernel
-from abscopal.simulation.kernels.layout import COUNTS, SUMMARIES
+from abscopal.simulation.kernels.compile import Kernel, Variant
+from abscopal.simulation.kernels.layout import COUNTS, SUMMARIES, Method
 from abscopal.simulation.kernels.store import kernel_for
 from abscopal.simulation.summaries import Summary, Watch, watch
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 _CHUNK = 512
 
 
@@ -44,8 +46,10 @@ def simulate_many(
     initial: Values = None,
     outputs: Literal["all", "states"] | Sequence[str] = "all",
     summaries: Sequence[Summary] = (),
+    sensitivities: Sequence[str] = (),
     fraction_arguments: Mapping[str, float] | None = None,
     start: float = 0.0,
+    horizon: float | None = None,
     side: Literal["before", "after"] = "before",
     control: Control | None = None,
     threads: int | None = None,
@@ -71,8 +75,11 @@ def simulate_many(
         What to report at `times`: states and quantities, states, those named, or nothing with `()`.
     summaries : sequence of Summary
         Numbers kept over the whole run in place of trajectories; 10⁵ patients then fit in a gigabyte.
-    start : float
-        First day. [day]
+    sensitivities : sequence of str
+        Parameters, and states for their initial values, by which every state is differentiated at `times`:
+        `sensitivity` over (patient, time, with_respect_to, state). Solved by the Rosenbrock method, jumps included.
+    start, horizon : float
+        First day, and the day no event may come after; by default the last of `times`, where the run ends. [day]
     side : {"before", "after"}
         Which value to report on a day that has an impulse.
     control : Control, optional
@@ -87,8 +94,8 @@ def simulate_many(
     -------
     Dataset
         Variables by name over (patient, time), summaries over (patient,), the states at the end as `final`
-        over (patient, state), and `status`, `status_time` [day], `status_state`, `steps` and `rejected` over
-        (patient,). Status 0 is ok; the others are in its attributes. Values a patient did not reach are NaN.
+        over (patient, state), and `status`, `status_time` [day], `status_state`, `steps`, `rejected` and `stiff`
+        over (patient,). Status 0 is ok; the others are in its attributes. Values a patient did not reach are NaN.
 
     Raises
     ------
@@ -108,20 +115,22 @@ def simulate_many(
         }
     )
     control = control or Control()
+    end = float(days[-1]) if horizon is None else horizon
     checked_names(model, [summary.name for summary in summaries], names_of(model), "summarising a quantity")
     work = Work(
         model=model,
-        events=event_table(model, courses, n, start, float(days[-1]), fraction_arguments=fraction_arguments),
+        events=event_table(model, courses, n, start, end, fraction_arguments=fraction_arguments),
         request=Request(days, columns_of(model, outputs), start, side),
         parameters=parameter_matrix(model, parameters, n),
         initial=initial_matrix(model, initial, n),
         watch=watch(summaries, n),
         control=control,
+        sensitivities=_directions(model, sensitivities),
     )
     outcome = work.solve(threads or available_processors())
-    if not summaries and initial is None:
+    if not summaries and not sensitivities and initial is None:
         solve_again(model, work.events, work.parameters, work.request, control, outcome, fallback)
-    return to_dataset(model, work.request, work.watch, control, outcome)
+    return to_dataset(model, work.request, work.watch, control, outcome, work.sensitivities)
 
 
 def available_processors() -> int:
@@ -129,6 +138,12 @@ def available_processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _directions(model: Model, names: Sequence[str]) -> tuple[str, ...]:
+    known = [piece.name for piece in (*model.parameters, *model.states)]
+    checked_names(model, names, known, "differentiating a solution")
+    return tuple(names)
 
 
 def _thresholds(summaries: Sequence[Summary]) -> int | None:
@@ -158,20 +173,38 @@ class Work:
     initial: FloatArray | None
     watch: Watch
     control: Control
+    sensitivities: tuple[str, ...] = ()
 
     def solve(self, threads: int) -> Outcome:
-        """Solve every patient."""
-        kernel = kernel_for(self.model, self.watch.observed)
-        n, shape = len(self.parameters), kernel.shape
+        """Solve every patient, by the explicit method first unless the control says otherwise."""
+        n = len(self.parameters)
+        method = "rosenbrock" if self.sensitivities else self.control.method
         outcome = Outcome(
             rows=np.full((n, len(self.request.days), len(self.request.columns)), np.nan),
-            finals=np.full((n, shape.n_states), np.nan),
-            kept=np.full((n, shape.n_observed, len(SUMMARIES)), np.nan),
+            finals=np.full((n, len(self.model.states)), np.nan),
+            kept=np.full((n, len(self.watch.observed), len(SUMMARIES)), np.nan),
             counts=np.zeros((n, len(COUNTS)), dtype=np.int64),
             reached=np.zeros(n),
+            stiff=np.full(n, method == "rosenbrock"),
+            senses=np.full((n, len(self.request.days), len(self.sensitivities), len(self.model.states)), np.nan),
         )
-        addresses, held = self._addresses(kernel, outcome)
-        size = max(shape.width, min(_CHUNK, -(-n // threads)))
+        order = np.arange(n)
+        if method != "rosenbrock":
+            self._solve(order, "explicit", outcome, threads)
+            order = np.flatnonzero(outcome.counts[:, 0]) if method == "auto" else order[:0]
+            outcome.stiff[order] = True
+            outcome.rows[order] = np.nan
+        if len(order):
+            self._solve(order, "rosenbrock", outcome, threads)
+        outcome.kept[outcome.counts[:, 0] != 0] = np.nan
+        return outcome
+
+    def _solve(self, order: IntArray, method: Method, outcome: Outcome, threads: int) -> None:
+        """Solve some of the patients, in chunks over threads."""
+        kernel = kernel_for(self.model, Variant(self.watch.observed, method, self.sensitivities))
+        n, width = len(order), kernel.shape.width
+        addresses, held = self._addresses(kernel, order, outcome)
+        size = max(width, min(_CHUNK, -(-n // threads)))
         edges = [*range(0, n, size), n]
         jobs = [addresses | {"next": first, "last": last} for first, last in pairwise(edges)]
         if threads == 1 or len(jobs) == 1:
@@ -182,17 +215,15 @@ class Work:
                 for _ in track(pool.map(kernel, jobs), "solving patients", len(jobs)):
                     pass
         del held
-        outcome.kept[outcome.counts[:, 0] != 0] = np.nan
-        return outcome
 
-    def _addresses(self, kernel: Kernel, outcome: Outcome) -> tuple[dict[str, int], list[object]]:
+    def _addresses(self, kernel: Kernel, order: IntArray, outcome: Outcome) -> tuple[dict[str, int], list[object]]:
         """The job's slots, and the arrays that must stay alive while it runs."""
         c, request = self.control, self.request
-        options = np.array(
-            [c.relative, c.floor, c.negative, c.first_step, c.max_steps, request.start, request.side == "after"],
-            dtype=np.float64,
-        )
+        stable = STABLE if c.method == "auto" else np.inf
+        after = float(request.side == "after")
+        options = np.array([c.relative, c.floor, c.negative, c.first_step, c.max_steps, request.start, after, stable])
         arrays = {
+            "order": order,
             "parameters": self.parameters,
             "event_begin": self.events.begin,
             "event_end": self.events.end,
@@ -205,6 +236,7 @@ class Work:
             "finals": outcome.finals,
             "summaries": outcome.kept,
             "thresholds": self.watch.levels,
+            "senses": outcome.senses,
             "counts": outcome.counts,
             "facts": outcome.reached,
             "options": options,

@@ -10,9 +10,6 @@ References
 
 from dataclasses import dataclass
 
-METHOD_VERSION = "rodas4-1"
-"""Changes with anything that changes a compiled kernel's numbers or its interface."""
-
 
 @dataclass(frozen=True)
 class Tableau:

@@ -39,24 +39,38 @@ class Code:
 
     # integers and control flow
 
-    def int(self, value: int) -> Any:
+    def whole(self, value: int) -> Any:
         """An integer constant."""
         return ir.Constant(INT, value)
 
     @contextmanager
     def loop(self, count: Any) -> Iterator[Any]:
         """Repeat for i from 0 while i < count; count is at least one."""
-        count = self.int(count) if isinstance(count, int) else count
+        count = self.whole(count) if isinstance(count, int) else count
         before, body, after = self.b.block, self.b.append_basic_block("loop"), self.b.append_basic_block("after")
         self.b.branch(body)
         self.b.position_at_end(body)
         i = self.b.phi(INT)
-        i.add_incoming(self.int(0), before)
+        i.add_incoming(self.whole(0), before)
         yield i
-        following = self.b.add(i, self.int(1))
+        following = self.b.add(i, self.whole(1))
         i.add_incoming(following, self.b.block)
         self.b.cbranch(self.b.icmp_signed("<", following, count), body, after)
         self.b.position_at_end(after)
+
+    def fold(self, count: int, first: list[Any], body: Callable[[Any, list[Any]], list[Any]]) -> list[Any]:
+        """Repeat `body(i, values) -> values` for i from 0 to `count`, the values kept in registers."""
+        before, block, after = self.b.block, self.b.append_basic_block("fold"), self.b.append_basic_block("after")
+        self.b.branch(block)
+        self.b.position_at_end(block)
+        i, carried = self.b.phi(INT), [self.b.phi(value.type) for value in first]
+        later = [self.b.add(i, self.whole(1)), *body(i, list(carried))]
+        for phi, start, following in zip([i, *carried], [self.whole(0), *first], later, strict=True):
+            phi.add_incoming(start, before)
+            phi.add_incoming(following, self.b.block)
+        self.b.cbranch(self.b.icmp_signed("<", later[0], self.whole(count)), block, after)
+        self.b.position_at_end(after)
+        return later[1:]
 
     @contextmanager
     def while_(self, condition: Callable[[], Any]) -> Iterator[None]:
@@ -79,7 +93,7 @@ class Code:
     def place(self, region: str, i: Any = 0) -> Any:
         """Address of vector i of a region."""
         offset = self.where.offsets[region]
-        index = self.int(offset + i) if isinstance(i, int) else self.b.add(i, self.int(offset))
+        index = self.whole(offset + i) if isinstance(i, int) else self.b.add(i, self.whole(offset))
         return self.b.gep(self.workspace, [index], source_etype=self.v.type)
 
     def load(self, region: str, i: Any = 0) -> Any:
@@ -98,9 +112,9 @@ class Code:
         """Address of one lane of vector i of a region."""
         offset = self.where.offsets[region]
         if isinstance(i, int):
-            index = self.b.add(lane, self.int((offset + i) * self.width))
+            index = self.b.add(lane, self.whole((offset + i) * self.width))
         else:
-            index = self.b.add(lane, self.b.mul(self.b.add(i, self.int(offset)), self.int(self.width)))
+            index = self.b.add(lane, self.b.mul(self.b.add(i, self.whole(offset)), self.whole(self.width)))
         return self.b.gep(self.workspace, [index], source_etype=DOUBLE)
 
     def lane(self, lane: Any, region: str, i: Any = 0, *, kind: Any = DOUBLE) -> Any:
@@ -115,7 +129,7 @@ class Code:
 
     def slot(self, name: str) -> Any:
         """An integer slot of the job."""
-        place = self.b.gep(self.job, [self.int(JOB.index(name))], source_etype=INT)
+        place = self.b.gep(self.job, [self.whole(JOB.index(name))], source_etype=INT)
         return self.b.load(place, typ=INT)
 
     def address(self, name: str) -> Any:
@@ -124,11 +138,11 @@ class Code:
 
     def set_slot(self, value: Any, name: str) -> None:
         """Write an integer slot of the job."""
-        self.b.store(value, self.b.gep(self.job, [self.int(JOB.index(name))], source_etype=INT))
+        self.b.store(value, self.b.gep(self.job, [self.whole(JOB.index(name))], source_etype=INT))
 
     def option(self, name: str) -> Any:
         """A float64 setting of the call."""
-        return self.item("options", self.int(OPTIONS.index(name)))
+        return self.item("options", self.whole(OPTIONS.index(name)))
 
     def item(self, name: str, index: Any, *, kind: Any = DOUBLE) -> Any:
         """Element of one of the job's arrays."""
@@ -142,7 +156,7 @@ class Code:
     def splat(self, value: Any) -> Any:
         """A scalar in every lane."""
         empty = ir.Constant(self.v.type, ir.Undefined)
-        one = self.b.insert_element(empty, value, self.int(0))
+        one = self.b.insert_element(empty, value, self.whole(0))
         mask = ir.Constant(ir.VectorType(ir.IntType(32), self.width), [0] * self.width)
         return self.b.shuffle_vector(one, empty, mask)
 

@@ -13,9 +13,18 @@ from numpy.typing import NDArray
 from abscopal.equations.model import Model
 from abscopal.simulation.kernels.driver import write_driver
 from abscopal.simulation.kernels.functions import Writer
-from abscopal.simulation.kernels.layout import JOB, layout
+from abscopal.simulation.kernels.layout import JOB, Method, layout
 from abscopal.simulation.kernels.program import program
 from abscopal.simulation.kernels.target import Target
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Which kernel of a model: the quantities it summarises, its method, and what it differentiates by."""
+
+    observed: tuple[str, ...] = ()
+    method: Method = "rosenbrock"
+    sensitivities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -39,13 +48,13 @@ class Shape:
     n_observed: int
 
 
-def compile_object(model: Model, observed: tuple[str, ...], target: Target) -> tuple[bytes, Shape]:
+def compile_object(model: Model, variant: Variant, target: Target) -> tuple[bytes, Shape]:
     """Machine code of a model's kernel as an object file, and its shape."""
-    made = program(model, observed)
-    where = layout(made, max((len(i.arguments) for i in model.impulses), default=0))
+    made = program(model, variant.observed, variant.sensitivities)
+    where = layout(made, max((len(i.arguments) for i in model.impulses), default=0), variant.method)
     module = ir.Module("abscopal")
     module.triple = target.triple
-    writer = Writer(module, made, where, target.width)
+    writer = Writer(module, made, where, target.width, variant.method)
     writer.all()
     write_driver(writer)
     for function in module.functions:
@@ -53,7 +62,7 @@ def compile_object(model: Model, observed: tuple[str, ...], target: Target) -> t
             function.linkage = "internal"
     shape = Shape(
         target.width, where.total * target.width, where.arguments, made.n_states, made.n_parameters,
-        len(made.quantities), len(observed),
+        len(made.quantities), len(variant.observed),
     )  # fmt: skip
     return _machine_code(str(module), target), shape
 
@@ -62,7 +71,7 @@ def _machine_code(assembly: str, target: Target) -> bytes:
     machine = target.machine()
     parsed = llvm.parse_assembly(assembly)
     parsed.verify()
-    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=2))
+    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=1))
     builder.getModulePassManager().run(parsed, builder)
     return bytes(machine.emit_object(parsed))
 

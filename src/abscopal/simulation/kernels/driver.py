@@ -4,13 +4,17 @@ from typing import Any
 
 from llvmlite import ir
 
+from abscopal.simulation.explicit import STIFF_AFTER
 from abscopal.simulation.kernels.code import POINTER, Code
 from abscopal.simulation.kernels.elementary import DOUBLE, INT
+from abscopal.simulation.kernels.explicit_step import write_explicit_step
 from abscopal.simulation.kernels.functions import Writer
 from abscopal.simulation.kernels.layout import COUNTS, SUMMARIES
-from abscopal.simulation.kernels.step import write_step
+from abscopal.simulation.kernels.step import write_rosenbrock_step
+from abscopal.simulation.kernels.tangent_code import clear_given, write_sense_row, write_tangent_functions
 
 OK, MAX_STEPS, NOT_FINITE, STEP_TOO_SMALL, NEGATIVE = range(5)
+STIFF = 9
 """Codes a kernel reports per patient."""
 
 _REGION_OF = dict(zip(SUMMARIES, ("MINIMUM", "MAXIMUM", "AREA", "ABOVE", "BELOW"), strict=True))
@@ -18,7 +22,9 @@ _REGION_OF = dict(zip(SUMMARIES, ("MINIMUM", "MAXIMUM", "AREA", "ABOVE", "BELOW"
 
 def write_driver(w: Writer) -> None:
     """Write `run(job)` and what it calls."""
-    write_step(w)
+    if w.program.tangent:
+        write_tangent_functions(w, w.program.tangent)
+    (write_rosenbrock_step if w.method == "rosenbrock" else write_explicit_step)(w)
     _write_row(w)
     _write_events(w)
     _write_advance(w)
@@ -44,14 +50,16 @@ def _write_row(w: Writer) -> None:
     with c.loop(n) as i:
         y, lower = c.lane(lane, "Y", i), c.lane(lane, "LOWER", i)
         c.set_item(c.s.choose(c.s.compare("<", y, lower), lower, y), "scratch", i)
-    with c.if_(c.b.icmp_signed("!=", c.slot("any_quantity"), c.int(0))):
+    with c.if_(c.b.icmp_signed("!=", c.slot("any_quantity"), c.whole(0))):
         c.call("quantities", c.workspace, lane, c.address("scratch"))
     columns = c.slot("n_columns")
     base = c.b.mul(c.b.add(c.b.mul(patient, c.slot("n_times")), out), columns)
-    with c.if_(c.b.icmp_signed(">", columns, c.int(0))), c.loop(columns) as k:
+    with c.if_(c.b.icmp_signed(">", columns, c.whole(0))), c.loop(columns) as k:
         value = c.item("scratch", c.item("columns", k, kind=INT))
         c.set_item(value, "rows", c.b.add(base, k))
-    c.set_lane(c.b.add(out, c.int(1)), lane, "OUT")
+    if w.program.tangent:
+        write_sense_row(w, c, w.program.tangent, lane, patient, out)
+    c.set_lane(c.b.add(out, c.whole(1)), lane, "OUT")
     c.b.ret_void()
 
 
@@ -62,19 +70,22 @@ def _write_events(w: Writer) -> None:
     with c.while_(due):
         event = c.lane(lane, "EVENT", kind=INT)
         kind = c.item("event_kind", event, kind=INT)
-        first = c.b.mul(event, c.int(w.where.arguments))
+        first = c.b.mul(event, c.whole(w.where.arguments))
         arguments = c.b.gep(c.address("event_arguments"), [first], source_etype=DOUBLE)
         after = c.b.append_basic_block("applied")
         choice = c.b.switch(kind, after)
         for k in range(len(w.program.impulses)):
             block = c.b.append_basic_block(f"kind{k}")
-            choice.add_case(c.int(k), block)
+            choice.add_case(c.whole(k), block)
             c.b.position_at_end(block)
+            if w.program.tangent:
+                c.call(f"jolt{k}", c.workspace, lane, arguments)
             c.call(f"impulse{k}", c.workspace, lane, arguments)
             c.b.branch(after)
         c.b.position_at_end(after)
-        c.set_lane(c.b.add(event, c.int(1)), lane, "EVENT")
+        c.set_lane(c.b.add(event, c.whole(1)), lane, "EVENT")
         _cut_step(c, lane)
+        c.set_slot(c.whole(1), "changed")
     c.b.ret_void()
 
 
@@ -89,7 +100,7 @@ def _due_event(c: Code, lane: Any) -> Any:
         event, patient = c.lane(lane, "EVENT", kind=INT), c.lane(lane, "PATIENT", kind=INT)
         last = c.item("event_end", patient, kind=INT)
         left = c.b.icmp_signed("<", event, last)
-        safe = c.b.select(left, event, c.int(0))
+        safe = c.b.select(left, event, c.whole(0))
         return c.b.and_(left, c.s.compare("<=", c.item("event_time", safe), c.lane(lane, "T")))
 
     return due
@@ -99,7 +110,7 @@ def _due_output(c: Code, lane: Any) -> Any:
     def due() -> Any:
         out = c.lane(lane, "OUT", kind=INT)
         left = c.b.icmp_signed("<", out, c.slot("n_times"))
-        safe = c.b.select(left, out, c.int(0))
+        safe = c.b.select(left, out, c.whole(0))
         return c.b.and_(left, c.s.compare("<=", c.item("times", safe), c.lane(lane, "T")))
 
     return due
@@ -117,15 +128,15 @@ def _write_advance(w: Writer) -> None:
     out = c.lane(lane, "OUT", kind=INT)
     finished = c.b.icmp_signed(">=", out, c.slot("n_times"))
     with c.if_(finished):
-        c.b.ret(c.int(1))
+        c.b.ret(c.whole(1))
     stop = c.item("times", out)
     event, patient = c.lane(lane, "EVENT", kind=INT), c.lane(lane, "PATIENT", kind=INT)
     last = c.item("event_end", patient, kind=INT)
     left = c.b.icmp_signed("<", event, last)
-    when = c.item("event_time", c.b.select(left, event, c.int(0)))
+    when = c.item("event_time", c.b.select(left, event, c.whole(0)))
     sooner = c.b.and_(left, c.s.compare("<", when, stop))
     c.set_lane(c.s.choose(sooner, when, stop), lane, "STOP")
-    c.b.ret(c.int(0))
+    c.b.ret(c.whole(0))
 
 
 def _write_finish(w: Writer) -> None:
@@ -137,17 +148,17 @@ def _write_finish(w: Writer) -> None:
     n, watched = w.program.n_states, len(w.program.observed)
     patient = c.lane(lane, "PATIENT", kind=INT)
     with c.loop(n) as i:
-        c.set_item(c.lane(lane, "Y", i), "finals", c.b.add(c.b.mul(patient, c.int(n)), i))
+        c.set_item(c.lane(lane, "Y", i), "finals", c.b.add(c.b.mul(patient, c.whole(n)), i))
     steps = [c.b.fptosi(c.lane(lane, region), INT) for region in ("STEPS", "REJECTED")]
     for k, value in enumerate([code, state, *steps]):
-        c.set_item(value, "counts", c.b.add(c.b.mul(patient, c.int(len(COUNTS))), c.int(k)))
+        c.set_item(value, "counts", c.b.add(c.b.mul(patient, c.whole(len(COUNTS))), c.whole(k)))
     c.set_item(c.lane(lane, "T"), "facts", patient)
     if watched:
-        row = c.b.mul(patient, c.int(watched * len(SUMMARIES)))
+        row = c.b.mul(patient, c.whole(watched * len(SUMMARIES)))
         with c.loop(watched) as k:
-            first = c.b.add(row, c.b.mul(k, c.int(len(SUMMARIES))))
+            first = c.b.add(row, c.b.mul(k, c.whole(len(SUMMARIES))))
             for j, name in enumerate(SUMMARIES):
-                c.set_item(c.lane(lane, _REGION_OF[name], k), "summaries", c.b.add(first, c.int(j)))
+                c.set_item(c.lane(lane, _REGION_OF[name], k), "summaries", c.b.add(first, c.whole(j)))
     c.b.ret_void()
 
 
@@ -157,31 +168,37 @@ def _write_start(w: Writer) -> None:
     n, p = w.program.n_states, w.program.n_parameters
     waiting = _waiting(c, lane)
     with c.while_(waiting):
-        patient = c.slot("next")
-        c.set_slot(c.b.add(patient, c.int(1)), "next")
+        place = c.slot("next")
+        c.set_slot(c.b.add(place, c.whole(1)), "next")
+        c.set_slot(c.whole(1), "changed")
+        patient = c.item("order", place, kind=INT)
         c.set_lane(patient, lane, "PATIENT")
         if p:
             with c.loop(p) as k:
-                c.set_lane(c.item("parameters", c.b.add(c.b.mul(patient, c.int(p)), k)), lane, "P", k)
+                c.set_lane(c.item("parameters", c.b.add(c.b.mul(patient, c.whole(p)), k)), lane, "P", k)
         c.call("prepare", c.workspace, lane)
         c.call("initial", c.workspace, lane)
-        with c.if_(c.b.icmp_signed("!=", c.slot("initial"), c.int(0))), c.loop(n) as i:
-            given, own = c.item("initial", c.b.add(c.b.mul(patient, c.int(n)), i)), c.lane(lane, "Y", i)
+        if w.program.tangent:
+            c.call("initial_tangent", c.workspace, lane)
+        with c.if_(c.b.icmp_signed("!=", c.slot("initial"), c.whole(0))), c.loop(n) as i:
+            given, own = c.item("initial", c.b.add(c.b.mul(patient, c.whole(n)), i)), c.lane(lane, "Y", i)
             c.set_lane(c.s.choose(c.b.fcmp_unordered("uno", given, given), own, given), lane, "Y", i)
+            if w.program.tangent:
+                clear_given(c, w.program.tangent, lane, n, i, given)
         with c.loop(n) as i:
             c.set_lane(c.s.abs(c.lane(lane, "Y", i)), lane, "PEAK", i)
-        for region in ("STEPS", "REJECTED", "AGAIN", "NEGATIVE"):
+        for region in ("STEPS", "REJECTED", "AGAIN", "NEGATIVE", "STIFF", "CALM"):
             c.set_lane(c.s.number(0.0), lane, region)
-        c.set_lane(c.int(0), lane, "OUT")
+        c.set_lane(c.whole(0), lane, "OUT")
         c.set_lane(c.item("event_begin", patient, kind=INT), lane, "EVENT")
         c.set_lane(c.option("start"), lane, "T")
         c.set_lane(c.option("first_step"), lane, "H")
         _reset_summaries(w, c, lane, patient)
         c.set_lane(c.s.number(1.0), lane, "ALIVE")
         done = c.call("advance", c.job, lane)
-        with c.if_(c.b.icmp_signed("!=", done, c.int(0))):
+        with c.if_(c.b.icmp_signed("!=", done, c.whole(0))):
             c.set_lane(c.s.number(0.0), lane, "ALIVE")
-            c.call("finish", c.job, lane, c.int(OK), c.int(-1))
+            c.call("finish", c.job, lane, c.whole(OK), c.whole(-1))
     c.b.ret_void()
 
 
@@ -202,7 +219,7 @@ def _reset_summaries(w: Writer, c: Code, lane: Any, patient: Any) -> None:
     with c.loop(watched) as k:
         for region, value in start.items():
             c.set_lane(c.s.number(value), lane, region, k)
-        level = c.item("thresholds", c.b.add(c.b.mul(patient, c.int(watched)), k))
+        level = c.item("thresholds", c.b.add(c.b.mul(patient, c.whole(watched)), k))
         c.set_lane(level, lane, "LEVEL", k)
 
 
@@ -217,19 +234,21 @@ def _write_diagnose(w: Writer) -> None:
     c.call("rates", c.workspace)
     code, state = c.b.alloca(INT), c.b.alloca(INT)
     tired = c.s.compare(">=", c.lane(lane, "STEPS"), c.option("max_steps"))
-    c.b.store(c.b.select(tired, c.int(MAX_STEPS), c.int(STEP_TOO_SMALL)), code)
-    c.b.store(c.int(-1), state)
+    stiff = c.s.compare(">=", c.lane(lane, "STIFF"), c.s.number(STIFF_AFTER))
+    known = c.b.select(stiff, c.whole(STIFF), c.whole(STEP_TOO_SMALL))
+    c.b.store(c.b.select(tired, c.whole(MAX_STEPS), known), code)
+    c.b.store(c.whole(-1), state)
     with c.loop(n) as i:
         y, limit = c.lane(lane, "R", i), c.lane(lane, "LOWER", i)
         low = c.b.and_(c.s.compare("<", y, limit), c.s.compare(">", c.lane(lane, "NEGATIVE"), c.s.number(0.5)))
         with c.if_(c.b.and_(low, c.b.not_(tired))):
-            c.b.store(c.int(NEGATIVE), code)
+            c.b.store(c.whole(NEGATIVE), code)
             c.b.store(i, state)
     with c.loop(n) as i:
         sum_ = c.s.add(c.lane(lane, "F", i), c.lane(lane, "Y", i))
         finite = c.s.compare("<", c.s.abs(sum_), c.s.number(float("inf")))
         with c.if_(c.b.not_(finite)):
-            c.b.store(c.int(NOT_FINITE), code)
+            c.b.store(c.whole(NOT_FINITE), code)
             c.b.store(i, state)
     c.call("finish", c.job, lane, c.b.load(code, typ=INT), c.b.load(state, typ=INT))
     c.b.ret_void()
@@ -242,8 +261,8 @@ def _write_serve(w: Writer) -> None:
     with c.b.if_else(reached) as (yes, no):
         with yes:
             done = c.call("advance", c.job, lane)
-            with c.if_(c.b.icmp_signed("!=", done, c.int(0))):
-                c.call("finish", c.job, lane, c.int(OK), c.int(-1))
+            with c.if_(c.b.icmp_signed("!=", done, c.whole(0))):
+                c.call("finish", c.job, lane, c.whole(OK), c.whole(-1))
                 c.set_lane(c.s.number(0.0), lane, "ALIVE")
         with no:
             c.call("diagnose", c.job, lane)

@@ -8,7 +8,20 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-LEAVES = ("number", "state", "parameter", "time", "argument", "entry", "factor", "right", "rate", "shift")
+LEAVES = (
+    "number",
+    "state",
+    "parameter",
+    "time",
+    "argument",
+    "entry",
+    "factor",
+    "right",
+    "rate",
+    "shift",
+    "bent",
+    "direction",
+)
 
 CONDITIONS = ("lt", "le", "eq", "ne", "and", "or", "not")
 

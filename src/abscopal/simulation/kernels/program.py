@@ -10,6 +10,7 @@ from abscopal.equations.symbolic import symbol
 from abscopal.simulation.kernels.derive import Derivatives
 from abscopal.simulation.kernels.factor import Factors, Place, factorise, solved
 from abscopal.simulation.kernels.graph import CONDITIONS, LEAVES, Graph
+from abscopal.simulation.kernels.tangent import Tangent, directions_of, tangent
 from abscopal.simulation.kernels.translate import Translator
 
 
@@ -35,6 +36,8 @@ class Program:
         Value and time derivative of each quantity or state to be summarised; rates are the leaf `rate`.
     table : list of int
         Nodes that depend on parameters alone and are computed once per patient.
+    tangent : Tangent, optional
+        What sensitivities need.
     """
 
     graph: Graph
@@ -50,6 +53,7 @@ class Program:
     impulses: list[dict[int, int]]
     observed: list[tuple[int, int]]
     table: list[int]
+    tangent: Tangent | None = None
 
     @property
     def factor_places(self) -> list[Place]:
@@ -57,7 +61,7 @@ class Program:
         return sorted(self.factors.nodes)
 
 
-def program(model: Model, observed: Sequence[str] = ()) -> Program:
+def program(model: Model, observed: Sequence[str] = (), sensitivities: Sequence[str] = ()) -> Program:
     """The graph of a model's kernel.
 
     Parameters
@@ -65,6 +69,8 @@ def program(model: Model, observed: Sequence[str] = ()) -> Program:
     model : Model
     observed : sequence of str
         States and quantities that are summarised while solving.
+    sensitivities : sequence of str
+        Parameters and initial states to differentiate by.
     """
     made = algebra(model)
     graph = Graph()
@@ -95,6 +101,11 @@ def program(model: Model, observed: Sequence[str] = ()) -> Program:
     outputs = [*rates, *jacobian.values(), *time_rates.values(), *quantities, *initial]
     outputs += [node for impulse in impulses for node in impulse.values()]
     outputs += [node for pair in watched for node in pair]
+    more = None
+    if sensitivities:
+        chosen = directions_of(model, sensitivities)
+        more = tangent(graph, chosen, rates, jacobian, time_rates, initial, impulses)
+        outputs += more.outputs()
     return Program(
         graph=graph,
         n_states=len(rates),
@@ -109,6 +120,7 @@ def program(model: Model, observed: Sequence[str] = ()) -> Program:
         impulses=impulses,
         observed=watched,
         table=table_of(graph, outputs),
+        tangent=more,
     )
 
 

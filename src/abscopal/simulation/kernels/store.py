@@ -18,7 +18,7 @@ import llvmlite
 import llvmlite.binding as llvm
 
 from abscopal.equations.model import Model
-from abscopal.simulation.kernels.compile import Kernel, Shape, compile_object, shape_from, shape_text
+from abscopal.simulation.kernels.compile import Kernel, Shape, Variant, compile_object, shape_from, shape_text
 from abscopal.simulation.kernels.target import Target, host
 
 _FORMAT = b"abscopal kernel 1\n"
@@ -41,22 +41,22 @@ def cache_folder() -> Path:
     return base / "abscopal" / "kernels"
 
 
-def kernel_for(model: Model, observed: tuple[str, ...] = (), target: Target | None = None) -> Kernel:
+def kernel_for(model: Model, variant: Variant | None = None, target: Target | None = None) -> Kernel:
     """The kernel of a model, from memory, from the cache folder, or compiled now.
 
     Parameters
     ----------
     model : Model
-    observed : tuple of str
-        States and quantities to summarise while solving.
+    variant : Variant, optional
+        The Rosenbrock kernel with no summaries unless given.
     target : Target, optional
         This machine's processor unless given.
     """
-    target = target or host()
-    key = _key(model, observed, target)
+    target, variant = target or host(), variant or Variant()
+    key = _key(model, variant, target)
     with _lock:
         if key not in _loaded:
-            code, shape = _read(key) or _build(model, observed, target, key)
+            code, shape = _read(key) or _build(model, variant, target, key)
             _loaded[key] = Kernel(code, shape, target)
             if len(_loaded) > _IN_MEMORY:
                 _loaded.popitem(last=False)
@@ -70,10 +70,10 @@ def forget_loaded() -> None:
         _loaded.clear()
 
 
-def _key(model: Model, observed: tuple[str, ...], target: Target) -> str:
+def _key(model: Model, variant: Variant, target: Target) -> str:
     versions = f"{llvmlite.__version__}|{llvm.llvm_version_info}|{_generator_digest()}"
     processor = f"{target.triple}|{target.cpu}|{target.features}|{target.width}"
-    return hashlib.sha256(f"{model.digest}|{observed}|{versions}|{processor}".encode()).hexdigest()
+    return hashlib.sha256(f"{model.digest}|{variant}|{versions}|{processor}".encode()).hexdigest()
 
 
 @cache
@@ -81,13 +81,13 @@ def _generator_digest() -> str:
     """sha256 of the code that writes kernels: a kernel of another version is another kernel."""
     folder = Path(__file__).parent
     digest = hashlib.sha256()
-    for source in (*sorted(folder.glob("*.py")), folder.parent / "rosenbrock.py"):
+    for source in (*sorted(folder.glob("*.py")), folder.parent / "rosenbrock.py", folder.parent / "explicit.py"):
         digest.update(source.read_bytes())
     return digest.hexdigest()
 
 
-def _build(model: Model, observed: tuple[str, ...], target: Target, key: str) -> tuple[bytes, Shape]:
-    code, shape = compile_object(model, observed, target)
+def _build(model: Model, variant: Variant, target: Target, key: str) -> tuple[bytes, Shape]:
+    code, shape = compile_object(model, variant, target)
     _write(key, code, shape)
     return code, shape
 

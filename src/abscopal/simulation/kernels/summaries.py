@@ -8,15 +8,14 @@ from typing import Any
 
 from abscopal.simulation.kernels.code import Code
 from abscopal.simulation.kernels.functions import Writer
+from abscopal.simulation.kernels.stepping import Stride
 
 _BISECTIONS = 50
 
 
-def write_summary_update(w: Writer, c: Code, good: Any, end: Any, h: Any) -> None:
-    """Take an accepted step into the summaries; `YS` holds the new state."""
-    v = c.v
-    c.store(end, "TS")
-    c.call("rates", c.workspace)
+def write_summary_update(w: Writer, c: Code, good: Any, stride: Stride) -> None:
+    """Take an accepted step into the summaries; `YS`, `F` and `TS` hold the new state, its rates and its time."""
+    v, end, h = c.v, stride.end, stride.h
     c.call("observe1", c.workspace)
     now = c.load("T")
     with c.loop(len(w.program.observed)) as k:
@@ -91,18 +90,18 @@ class _Cubic:
         body, after = c.b.append_basic_block("bisect"), c.b.append_basic_block("found")
         c.b.branch(body)
         c.b.position_at_end(body)
-        count, low, high = c.b.phi(c.int(0).type), c.b.phi(v.type), c.b.phi(v.type)
+        count, low, high = c.b.phi(c.whole(0).type), c.b.phi(v.type), c.b.phi(v.type)
         middle = v.mul(v.number(0.5), v.add(low, high))
         reached = v.compare(sign, self.at(middle), level)
         new_low, new_high = v.choose(reached, low, middle), v.choose(reached, middle, high)
-        following = c.b.add(count, c.int(1))
+        following = c.b.add(count, c.whole(1))
         for phi, first, later in (
-            (count, c.int(0), following),
+            (count, c.whole(0), following),
             (low, v.number(0.0), new_low),
             (high, v.number(1.0), new_high),
         ):
             phi.add_incoming(first, start)
             phi.add_incoming(later, body)
-        c.b.cbranch(c.b.icmp_signed("<", following, c.int(_BISECTIONS)), body, after)
+        c.b.cbranch(c.b.icmp_signed("<", following, c.whole(_BISECTIONS)), body, after)
         c.b.position_at_end(after)
         return new_high
