@@ -14,6 +14,7 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 from abscopal.domain.errors import DicomError
 from abscopal.dose.grid import FloatArray
 
+UNDEFINED_LENGTH = 0xFFFFFFFF
 DAMAGE = (
     AttributeError,
     BytesLengthException,
@@ -100,3 +101,14 @@ def _numbers(dataset: Dataset, keyword: str) -> FloatArray | None:
     except (TypeError, ValueError):
         return None
     return values if np.isfinite(values).all() else None
+
+
+def is_truncated(dataset: Dataset) -> bool:
+    """Whether an element of the file is shorter than it declares."""
+    for tag in dataset.keys():  # noqa: SIM118 - iterating a Dataset would parse every element
+        element = dataset.get_item(tag)
+        if not isinstance(element, RawDataElement) or element.length == UNDEFINED_LENGTH:
+            continue
+        if len(element.value or b"") < element.length:
+            return True
+    return False
