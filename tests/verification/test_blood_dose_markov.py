@@ -5,6 +5,7 @@
 
 import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
 
 from abscopal.blood.circulation import Network, load_network
 from abscopal.blood.exposure import blood_dose, mean_blood_dose
@@ -52,6 +53,16 @@ def male() -> Network:
 @pytest.mark.parametrize(("organ", "seconds", "touched"), MALE_TOUCHED)
 def test_touched_fraction(male: Network, organ: str, seconds: float, touched: float) -> None:
     assert blood_dose(male, {organ: 2.0}, seconds).v_any == pytest.approx(touched, abs=1e-6)
+
+
+def test_liver_at_one_second_against_scipy_ode(male: Network) -> None:
+    # The table prints .1052121; an independent solution agrees with the formula, not with that last digit.
+    keep = [k for k, name in enumerate(male.compartments) if name != "liver"]
+    inside = male.generator[np.ix_(keep, keep)]
+    left = solve_ivp(
+        lambda _t, x: x @ inside, (0.0, 1.0), male.stationary[keep], method="DOP853", rtol=1e-12, atol=1e-15
+    ).y[:, -1]
+    assert blood_dose(male, {"liver": 2.0}, 1.0).v_any == pytest.approx(1.0 - left.sum(), abs=1e-12)
 
 
 @pytest.mark.parametrize(("organ", "at_40", "at_70"), MALE_SURVIVAL)
