@@ -12,7 +12,7 @@ import numpy as np
 
 from abscopal.domain.errors import DicomError, InputError
 from abscopal.dose.grid import DoseGrid, DoseKind, FloatArray, Lattice, require_convertible
-from abscopal.dose.rasterise import Slabs, coverage
+from abscopal.dose.rasterise import ROUNDING, Slabs, coverage
 from abscopal.dose.structures import END_CAP, Structure
 from abscopal.radiobiology.isoeffect import eqd2_of_total
 
@@ -284,7 +284,7 @@ def _sample(
     whole = sum(float(part.sum()) for part in parts) * fine.voxel_volume_cm3
     for part in removed:
         filled = filled - coverage(part, fine)
-    inside = filled > 0
+    inside = filled > ROUNDING
     return _refined_dose(dose, box, first, factor)[inside], filled[inside] * fine.voxel_volume_cm3, whole
 
 

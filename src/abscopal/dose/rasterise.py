@@ -17,8 +17,9 @@ from abscopal.dose.grid import FloatArray, Lattice
 
 PLANE_TOLERANCE_MM = 0.05  # contours closer than this in z share a plane
 AXIAL_TOLERANCE_MM = 0.5  # a contour may be this far from flat
-SCAN_LINE_MM = 0.25  # widest scan line
+SCAN_LINE_MM = 0.1  # widest scan line; an edge along x is placed to half of it
 MIN_SCAN_LINES = 4  # per voxel row
+ROUNDING = 1e-9  # running sums leave this much behind where a contour ends
 GAP_FACTOR = 2.5  # wider than this many median spacings is a gap between two pieces
 
 
@@ -212,7 +213,8 @@ def coverage(pieces: Slabs, lattice: Lattice) -> FloatArray:
     for plane, area in _plane_areas(pieces, lattice):
         for k in np.flatnonzero(overlap[:, plane]):
             filled[k] += overlap[k, plane] * area
-    return np.clip(filled, 0.0, 1.0, out=filled)
+    filled[filled < ROUNDING] = 0.0
+    return np.minimum(filled, 1.0, out=filled)
 
 
 def _slab_overlap(pieces: Slabs, lattice: Lattice) -> FloatArray:
