@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import ExplicitVRLittleEndian
@@ -263,15 +265,27 @@ def ct(
     return slices
 
 
+def stored(ds: Dataset) -> Dataset:
+    """The data set as it comes back from a file."""
+    stream = BytesIO()
+    _write(ds, stream)
+    stream.seek(0)
+    return dcmread(stream)
+
+
+def _write(ds: Dataset, target: "BytesIO | Path") -> None:
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = ds.SOPClassUID, ds.SOPInstanceUID
+    ds.file_meta = meta
+    ds.save_as(target, enforce_file_format=True)
+
+
 def save(folder: Path, datasets: Mapping[str, Dataset]) -> Path:
     """Write data sets as DICOM files under the names given."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, ds in datasets.items():
-        meta = FileMetaDataset()
-        meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = ds.SOPClassUID, ds.SOPInstanceUID
-        ds.file_meta = meta
-        ds.save_as(folder / name, enforce_file_format=True)
+        _write(ds, folder / name)
     return folder
 
 
