@@ -150,9 +150,8 @@ def _pattern(days: Sequence[float]) -> tuple[float, bool]:
 def _drugs_on_map(regimen: Regimen) -> tuple[tuple[DrugDose, ...], tuple[str, ...]]:
     """Each ICI dose as one mouse dose of its class, counted from the first fraction."""
     if not regimen.drug_doses:
-        note = (
-            "The course has no checkpoint inhibitor: the reference schedule, anti-CTLA-4 on days 2, 5 and 8, is drawn."
-        )
+        days = ", ".join(f"{day:g}" for day in load(RULES).vector("ici_days"))
+        note = f"The course has no checkpoint inhibitor: the reference schedule, anti-CTLA-4 on days {days}, is drawn."
         return reference_drugs(), (note,)
     first = regimen.fraction_days[0] if regimen.fraction_days else 0.0
     earliest = -load(RULES)["rt_start"]
@@ -177,6 +176,8 @@ def _readout_notes(setup: Experiment, radiation: Regimen) -> tuple[str, ...]:
         notes.append(
             f"{late} ICI dose(s) fall after the readout, {end:g} days after the first fraction, and do not count."
         )
+    if late == len(setup.drugs):
+        notes.append("No ICI dose acts before the readout: the gain is of radiation alone against no treatment.")
     if len(set(radiation.fraction_doses)) > 1:
         notes.append("Fractions differ in dose: the gain is of the course as given, the window of equal fractions.")
     return tuple(notes)

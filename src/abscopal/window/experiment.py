@@ -13,7 +13,10 @@ from abscopal.simulation.solve import require_ok, simulate
 from abscopal.window.synergy import Synergy, interaction
 
 RULES = "immune/window"
-CAVEAT = "Mouse reference set B: it demonstrates the structure of the dose-immune window. It is not a prediction for a human."
+CAVEAT = (
+    "Mouse reference set B: it demonstrates the structure of the dose-immune window "
+    "and is not a prediction for a human."
+)
 
 
 @dataclass(frozen=True, eq=False)
