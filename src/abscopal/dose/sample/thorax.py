@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from abscopal.domain.registry import unknown_name
 from abscopal.dose.dicom.write import BeamRecord, Identity, PlanRecord, StudyRecord, write_case
+from abscopal.dose.dvh import compute_dvh
 from abscopal.dose.grid import DoseGrid, Volume
 from abscopal.dose.sample.anatomy import SHEET, build_anatomy, paint_ct, structure_rows
 from abscopal.dose.sample.beams import Axes, FieldDose, FieldSetup, Phantom, plan_fields, relative_density
@@ -19,7 +20,6 @@ from abscopal.knowledge.load import load
 
 FloatArray = NDArray[np.float64]
 
-TARGET_STEP_MM = 1.5
 MIN_AREA_MM2 = 2.0
 NOTES = (
     "Synthetic phantom, not a patient; geometry and beam data are assumptions of this project.",
@@ -152,7 +152,7 @@ def thorax_record(schedule: str) -> StudyRecord:
     image = np.rint(paint_ct(parts, *axes))
     structures = outline_all(parts, axes[2], with_node=plan.treats_node)
     grid = dose_axes(parts["External"])
-    fields, isocentre = treat(parts, image, axes, grid, plan)
+    fields, isocentre = treat(parts, structures, Volume(image, affine_of(axes)), grid, plan)
     dose = np.sum([field.dose for field in fields], axis=0)
     ptv = next(structure.number for structure in structures if structure.name == "PTV")
     return StudyRecord(
@@ -247,9 +247,9 @@ def _area(points: FloatArray) -> float:
 
 
 def treat(
-    parts: dict[str, Solid], image: FloatArray, ct: Axes, grid: Axes, plan: Schedule
+    parts: dict[str, Solid], structures: tuple[Structure, ...], ct: Volume, grid: Axes, plan: Schedule
 ) -> tuple[tuple[FieldDose, ...], FloatArray]:
-    """Fields of a schedule, scaled so that the stated share of the target receives the prescription.
+    """Fields of a schedule, scaled so that the stated share of each target receives the prescription.
 
     Returns
     -------
@@ -258,7 +258,6 @@ def treat(
     array, shape (3,)
         Isocentre. [mm]
     """
-    sheet = load(SHEET)
     covered = union(parts["PTV"], parts["PTVn"]) if plan.treats_node else parts["PTV"]
     isocentre = np.round(_centre(covered))
     aims = {
@@ -268,12 +267,20 @@ def treat(
     }
     setups = [FieldSetup(gantry, weight, *aims[aim]) for gantry, weight, aim in plan.fields]
     lung = next(float(row["hu"]) for row in structure_rows() if row["name"] == "Lung_L")
-    phantom = Phantom(relative_density(image), ct, float(relative_density(np.array([lung]))[0]))
-    fields = plan_fields(phantom, setups, isocentre, plan.margin, grid)
-    total = DoseGrid(np.sum([field.dose for field in fields], axis=0), affine_of(grid), "physical")
-    reached = np.percentile(total.sample(points_inside(covered)), 100.0 - sheet["coverage_percent"])
+    density = relative_density(np.asarray(ct.values, dtype=np.float64))
+    phantom = Phantom(density, ct_axes(), float(relative_density(np.array([lung]))[0]))
     inside = parts["External"].on_grid(*grid) < 0
-    return tuple(field.times(plan.total / float(reached)).within(inside) for field in fields), isocentre
+    fields = [field.within(inside) for field in plan_fields(phantom, setups, isocentre, plan.margin, grid)]
+    total = DoseGrid(np.sum([field.dose for field in fields], axis=0), affine_of(grid), "physical")
+    factor = plan.total / _covered_dose(structures, total)
+    return tuple(field.times(factor) for field in fields), isocentre
+
+
+def _covered_dose(structures: tuple[Structure, ...], total: DoseGrid) -> float:
+    """Dose that the stated share of every planning target volume receives, in the unit of `total`."""
+    percent = load(SHEET)["coverage_percent"]
+    targets = [structure for structure in structures if structure.role == "PTV"]
+    return min(compute_dvh(target, total).dose_at_volume(percent) for target in targets)
 
 
 def _centre(solid: Solid) -> FloatArray:
@@ -285,13 +292,6 @@ def _bridge(parts: dict[str, Solid]) -> Solid:
     """The strip between tumour and node."""
     ends = np.array([_centre(parts[name]) for name in ("GTV", "LN_Mediast")])
     return Tube(ends, np.full(2, load(SHEET)["bridge_radius_mm"])).solid()
-
-
-def points_inside(solid: Solid) -> FloatArray:
-    """Points (n, 3) of a fine lattice inside a solid, LPS, in mm."""
-    axes = [np.arange(low, high + TARGET_STEP_MM, TARGET_STEP_MM) for low, high in solid.box]
-    k, j, i = np.nonzero(solid.on_grid(axes[0], axes[1], axes[2]) <= 0)
-    return np.column_stack([axes[0][i], axes[1][j], axes[2][k]])
 
 
 def _plan_record(plan: Schedule, fields: tuple[FieldDose, ...], isocentre: FloatArray, target: int) -> PlanRecord:
