@@ -188,7 +188,7 @@ def test_zero_volume_structures_are_skipped_or_refused(tmp_path: Path) -> None:
     skipped = lines(case, "skipped")
     for part in ("Line: zero volume", "Empty: empty", "Tilted: a contour that spans", "Far: off the dose grid"):
         assert part in skipped
-    assert "none with a volume" in refused(with_files(tmp_path, RS=build.struct(bad))).found
+    assert "none with a volume" in refused(with_files(tmp_path / "bad", RS=build.struct(bad))).found
 
 
 def test_two_patients_are_refused_without_naming_them(tmp_path: Path) -> None:
@@ -214,13 +214,13 @@ def test_of_several_the_linked_one_is_taken(tmp_path: Path) -> None:
 
 def test_several_unlinked_are_not_guessed(tmp_path: Path) -> None:
     second = build.dose(Field(np.ones((12, 14, 16))), uid=build.DOSE_UID + ".9")
-    assert "2 candidates for the RTDOSE" in refused(with_files(tmp_path, RE=second)).found
+    assert "2 candidates for the RTDOSE" in refused(with_files(tmp_path / "doses", RE=second)).found
     sets = {
         "RP": None,
         "RS": build.struct({"A": [build.square(5, -28.0, HERE)]}),
         "RT": build.struct({"B": [build.square(5, -28.0, HERE)]}, uid=build.STRUCT_UID + ".9"),
     }
-    assert "2 candidates for the RTSTRUCT" in refused(with_files(tmp_path, **sets)).found
+    assert "2 candidates for the RTSTRUCT" in refused(with_files(tmp_path / "sets", **sets)).found
 
 
 def test_a_plan_that_the_dose_does_not_name_is_left_out(tmp_path: Path) -> None:
