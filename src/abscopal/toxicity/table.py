@@ -101,12 +101,11 @@ def load_models() -> dict[str, NtcpModel]:
         A row without a convention, or a model without predictors.
     """
     sheet = load(SHEET)
-    blank = dict.fromkeys(("form", "dose", "diseases", "not_with", "setting", "remark"), "")
-    conventions = {row["model"]: row for row in sheet.table("conventions").fillna(blank).to_dict("records")}
+    conventions = {row["model"]: row for row in _rows(sheet.table("conventions"))}
     needs = _predictors(sheet.table("predictors"))
     limits = _limits(sheet.table("intervals"))
     models = {}
-    for row in sheet.table("models").fillna("").to_dict("records"):
+    for row in _rows(sheet.table("models")):
         name = str(row["id"])
         if name not in conventions:
             raise _broken(f"no convention for '{name}'", "one row in conventions.csv for each model")
@@ -161,7 +160,7 @@ def _model(
 
 def _predictors(table: pd.DataFrame) -> dict[str, tuple[Predictor, ...]]:
     grouped: dict[str, tuple[Predictor, ...]] = {}
-    for row in table.fillna("").to_dict("records"):
+    for row in _rows(table):
         one = Predictor(row["predictor"], row["source"], row["statistic"], row["organ"], row["required"] == "yes")
         grouped[row["model"]] = (*grouped.get(row["model"], ()), one)
     return grouped
@@ -169,13 +168,18 @@ def _predictors(table: pd.DataFrame) -> dict[str, tuple[Predictor, ...]]:
 
 def _limits(table: pd.DataFrame) -> dict[str, dict[str, tuple[float, float]]]:
     grouped: dict[str, dict[str, tuple[float, float]]] = {}
-    for row in table.to_dict("records"):
+    for row in _rows(table):
         grouped.setdefault(row["model"], {})[row["parameter"]] = (float(row["low"]), float(row["high"]))
     return grouped
 
 
-def _number(cell: float) -> float | None:
-    return None if pd.isna(cell) else float(cell)
+def _rows(table: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    """The rows of a table, an empty cell as an empty text whatever the column's type."""
+    return [{key: "" if pd.isna(cell) else cell for key, cell in row.items()} for row in table.to_dict("records")]
+
+
+def _number(cell: float | str) -> float | None:
+    return None if cell == "" else float(cell)
 
 
 def _broken(found: str, expected: str) -> KnowledgeError:
