@@ -14,6 +14,8 @@ from abscopal.equations.model import Model
 from abscopal.equations.python_code import Jacobian, Rates, Updater, python_functions
 
 FloatArray = NDArray[np.float64]
+UNBOUNDED = 1e100
+"""Beyond this a state has diverged; LSODA can step over a singularity and come back with such a value."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Reference:
         self._rates: Rates = functions.rates(parameters)
         self._jacobian: Jacobian = functions.jacobian(parameters)
         self._updates: dict[str, Updater] = {name: bind(parameters) for name, bind in functions.impulses.items()}
-        self.initial = np.array(functions.initial(parameters))
+        self.initial = np.array(functions.initial(parameters), dtype=np.float64)
         self._names = [state.name for state in model.states]
         self._peak = np.abs(self.initial)
 
@@ -88,12 +90,12 @@ class Reference:
 
     def jump(self, name: str, y: FloatArray, t: float, arguments: list[float]) -> FloatArray:
         """The state just after an impulse, shape (n_states,)."""
-        return np.array(self._updates[name](y.tolist(), t, arguments))
+        return np.array(self._updates[name](y.tolist(), t, arguments), dtype=np.float64)
 
     def _check(self, values: FloatArray, times: FloatArray) -> str:
-        finite = np.isfinite(values).all(axis=0)
-        if not finite.all():
-            return f"{self._names[int(np.argmin(finite))]} is not finite"
+        bounded = (np.abs(values) < UNBOUNDED).all(axis=0)
+        if not bounded.all():
+            return f"{self._names[int(np.argmin(bounded))]} is not finite or grew without bound"
         self._peak = np.maximum(self._peak, np.abs(values).max(axis=0))
         allowed = self.lower - self.tolerance.negative * self._peak - 1e3 * self.tolerance.absolute
         below = values < allowed
