@@ -233,8 +233,8 @@ def dvh_of_samples(
             expected=f"at most {MAX_BINS} bins of positive width",
             try_=f"bin_gy={BIN_GY}",
         )
-    edges = bin_gy * np.arange(int(doses[-1] / bin_gy) + 3)
-    fraction = received[np.searchsorted(doses, edges)] / received[0]
+    edges: FloatArray = bin_gy * np.arange(int(doses[-1] / bin_gy) + 3, dtype=np.float64)
+    fraction: FloatArray = np.asarray(received[np.searchsorted(doses, edges)] / received[0], dtype=np.float64)
     mean = float(np.clip(doses @ volumes_cm3 / volumes_cm3.sum(), doses[0], doses[-1]))
     return DVH(organ, edges, fraction, float(received[0]), mean, float(doses[0]), float(doses[-1]), kind=kind)
 

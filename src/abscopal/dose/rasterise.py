@@ -220,8 +220,9 @@ def coverage(pieces: Slabs, lattice: Lattice) -> FloatArray:
 def _slab_overlap(pieces: Slabs, lattice: Lattice) -> FloatArray:
     """Share of each slice's thickness in each slab, shape (nz, n_planes)."""
     bottom = lattice.lower[2] + lattice.spacing[2] * np.arange(lattice.shape[2])[:, None]
-    shared = np.minimum(bottom + lattice.spacing[2], pieces.top) - np.maximum(bottom, pieces.bottom)
-    return np.maximum(shared, 0.0) / lattice.spacing[2]
+    shared: FloatArray = np.minimum(bottom + lattice.spacing[2], pieces.top) - np.maximum(bottom, pieces.bottom)
+    overlap: FloatArray = np.maximum(shared, 0.0) / lattice.spacing[2]
+    return overlap
 
 
 def _plane_areas(pieces: Slabs, lattice: Lattice) -> Iterator[tuple[int, FloatArray]]:
@@ -239,6 +240,7 @@ def _plane_areas(pieces: Slabs, lattice: Lattice) -> Iterator[tuple[int, FloatAr
         part = slice(bounds[plane], bounds[plane + 1])
         cell = row[part] * width + pixel[part]
         weight = hits.sign[part] / n_lines
-        step = np.bincount(cell, weight * (1 - beyond[part]), minlength=ny * width)
+        step: FloatArray = np.zeros(ny * width)
+        step += np.bincount(cell, weight * (1 - beyond[part]), minlength=ny * width)
         step += np.bincount(cell + 1, weight * beyond[part], minlength=ny * width)
         yield plane, np.cumsum(step.reshape(ny, width), axis=1)[:, :nx]

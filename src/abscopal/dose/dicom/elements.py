@@ -1,11 +1,14 @@
 """Reading single DICOM elements: numbers, sequences, references. Missing and malformed get a message."""
 
+import logging
 import struct
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from pydicom.config import disable_value_validation
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
@@ -44,6 +47,24 @@ def parsing(what: str) -> Iterator[None]:
             expected="a complete DICOM file",
             try_="copying or exporting the file again",
         ) from exc
+
+
+@contextmanager
+def lenient_parser() -> Iterator[None]:
+    """Let the DICOM parser pass over values that break the standard without a word of its own.
+
+    What matters is checked here, with a message; the parser's warnings and log lines would only stand
+    beside it.
+    """
+    logger = logging.getLogger("pydicom")
+    level = logger.level
+    with disable_value_validation(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="pydicom")
+        logger.setLevel(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
 
 
 def floats(dataset: Dataset, keyword: str, what: str, *, count: int | None = None) -> FloatArray:

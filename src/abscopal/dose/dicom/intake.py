@@ -12,11 +12,10 @@ from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
-from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 
 from abscopal.domain.errors import DicomError
-from abscopal.dose.dicom.elements import number, text
+from abscopal.dose.dicom.elements import lenient_parser, number, text
 from abscopal.dose.dicom.files import case_files
 from abscopal.dose.dicom.links import choose_ct, choose_dose, choose_plan, choose_structures, declared_parts
 from abscopal.dose.dicom.names import map_names
@@ -127,7 +126,7 @@ def read_case(
         No or several candidate doses or structure sets, different frames of reference, relative or
         negative dose, an oblique grid, files of two patients, an archive that is not safe to open.
     """
-    with disable_value_validation(), case_files(Path(path)) as files:
+    with lenient_parser(), case_files(Path(path)) as files:
         intake = _Intake(scan(files), allow_frame_mismatch, dose_kind)
         _list_files(intake)
         dose_file, reason = choose_dose(intake.scan)
