@@ -113,8 +113,8 @@ def _blood_rows(blood: BloodDose, n_fractions: int) -> tuple[Quantity, ...]:
         ("Mean blood dose, course", course.mean, "Gy"),
         ("Spread of blood dose (sd), course", course.sd, "Gy"),
         ("Mean blood dose, one fraction", blood.mean, "Gy"),
-        ("Blood touched by a contoured organ's dose, one fraction", 100 * blood.v_any, "percent"),
-        ("Blood touched at least once, course", 100 * course.v_any, "percent"),
+        ("Blood touched by a contoured organ's dose, one fraction (upper bound)", 100 * blood.v_any, "percent"),
+        ("Blood touched at least once, course (upper bound)", 100 * course.v_any, "percent"),
         ("Beam-on time, one fraction", blood.beam_on, "s"),
     )
     return tuple(Quantity(label=label, value=value, unit=unit, status="computed") for label, value, unit in rows)

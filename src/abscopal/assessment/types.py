@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from abscopal.domain.manifest import RESEARCH_USE, Manifest
 from abscopal.domain.risk import Risk
 from abscopal.stratification.score import Score
-from abscopal.toxicity.models import NotComputable
+from abscopal.toxicity.answer import NotComputable
 from abscopal.trials.nearest import TrialRow
 from abscopal.trials.summary import EvidenceSummary
 
@@ -213,12 +213,12 @@ class Assessment(Part):
     structures: tuple[StructureSummary, ...]
     immune_dose: ImmuneDose
     drugs: tuple[DrugCourse, ...]
-    window: WindowAnswer | None
-    window_not_computable: str = ""
+    window: WindowAnswer
     alternatives: tuple[AlternativeRow, ...]
     alternatives_notes: tuple[str, ...]
     risks: tuple[Risk, ...]
     risks_not_computable: tuple[NotComputable, ...]
+    risk_anchors: tuple[NotComputable, ...]
     scores: tuple[Score, ...]
     trials: tuple[TrialRow, ...]
     evidence: tuple[EvidenceSummary, ...]

@@ -26,9 +26,15 @@ def assess(
     frame_mismatch: Annotated[
         bool, typer.Option("--allow-frame-mismatch", help="Use dose and structures of different frames of reference.")
     ] = False,
-    quick: Annotated[bool, typer.Option("--quick", help="Leave out the window's ablations and parameter scatter.")] = False,
-    example: Annotated[bool, typer.Option("--example-patient", help="Print a documented patient.toml and stop.")] = False,
-    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of assessment.json and stop.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Leave out the window's ablations and parameter scatter.")
+    ] = False,
+    example: Annotated[
+        bool, typer.Option("--example-patient", help="Print a documented patient.toml and stop.")
+    ] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON schema of assessment.json and stop.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Assess one patient: dose, immune dose, window, alternatives, toxicity, scores, evidence."""
