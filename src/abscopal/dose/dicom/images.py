@@ -51,6 +51,10 @@ def _ct_slice(
     made.Modality = "CT"
     made.SeriesNumber = 1
     made.PatientPosition = record.patient_position
+    if record.identity.body_part:
+        made.BodyPartExamined = record.identity.body_part
+    else:
+        made.Laterality = ""
     made.ImageType = ["DERIVED", "SECONDARY", "AXIAL"]
     made.InstanceNumber = k + 1
     made.AcquisitionNumber = 1

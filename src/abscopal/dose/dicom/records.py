@@ -20,6 +20,8 @@ class Identity:
         DICOM DA and TM, fixed so that repeated runs give the same bytes.
     description : str
         StudyDescription, at most 64 characters.
+    body_part : str
+        BodyPartExamined such as CHEST, or empty.
     comment : str
         Longer text for PatientComments and the descriptions of the RT objects.
     """
@@ -30,6 +32,7 @@ class Identity:
     date: str = "20000101"
     time: str = "120000"
     description: str = "Synthetic phantom"
+    body_part: str = ""
     comment: str = "Synthetic phantom computed by abscopal; not a patient. Research use only."
 
 

@@ -141,7 +141,6 @@ def _fraction_group(plan: PlanRecord) -> Dataset:
         NumberOfBrachyApplicationSetups=0,
         ReferencedBeamSequence=[
             item(
-                BeamDoseSpecificationPoint=_point(beam.dose_point),
                 BeamDose=decimal(round(beam.dose_gy, 4)),
                 BeamMeterset=decimal(round(beam.meterset, 3)),
                 ReferencedBeamNumber=beam.number,
@@ -156,6 +155,7 @@ def _beam(beam: BeamRecord, plan: PlanRecord) -> Dataset:
     made = item(
         BeamNumber=beam.number,
         BeamName=beam.name,
+        BeamDescription="BeamDose is given at LPS " + ", ".join(_point(beam.dose_point)) + " mm",
         BeamType="STATIC",
         RadiationType="PHOTON",
         TreatmentMachineName=plan.machine,

@@ -53,11 +53,16 @@ def build_anatomy() -> dict[str, Solid]:
     parts["Stomach"] = intersection(parts["Stomach"], parts["domes"].grown(-pleura))
     parts["Spleen"] = difference(intersection(parts["Spleen"], parts["domes"].grown(-pleura)), parts["Stomach"])
     parts["Heart"] = difference(parts["Heart"], parts["domes"])
-    parts["Liver"] = difference(
-        intersection(parts["Liver"], parts["cage"].grown(-pleura)), parts["Stomach"], parts["V_Venacava_I"]
-    )
     parts |= _vessels_outside_the_heart(parts)
-    parts["Esophagus"] = difference(parts["Esophagus"], parts["A_Aorta"], parts["Trachea"], parts["Heart"])
+    parts["Liver"] = difference(
+        intersection(parts["Liver"], parts["cage"].grown(-pleura)),
+        *(parts[name].grown(pleura) for name in ("Stomach", "A_Aorta", "column")),
+        parts["V_Venacava_I"],
+    )
+    parts["Bronchus"] = difference(parts["Bronchus"], parts["Trachea"])
+    parts["Esophagus"] = difference(
+        parts["Esophagus"], *(parts[name] for name in ("A_Aorta", "Trachea", "Heart", "Stomach"))
+    )
     parts["LN_Mediast"] = difference(parts["LN_Mediast"], parts["Esophagus"], parts["Bronchus"], parts["GreatVes"])
     parts |= _lungs(parts, pleura, sheet["airway_wall_mm"])
     return parts
@@ -124,10 +129,10 @@ def _vertebrae(column: Solid) -> Solid:
 
 
 def _vessels_outside_the_heart(parts: dict[str, Solid]) -> dict[str, Solid]:
-    """Great vessels without the part inside the heart, and their union."""
+    """Great vessels without the part inside the heart or the spine, and their union."""
     vessels: dict[str, Solid] = {}
     for name in VESSELS:
-        vessels[name] = difference(parts[name], parts["Heart"], *vessels.values())
+        vessels[name] = difference(parts[name], parts["Heart"], parts["column"], *vessels.values())
     return vessels | {"GreatVes": union(*vessels.values())}
 
 

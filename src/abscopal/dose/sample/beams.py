@@ -139,6 +139,11 @@ class Phantom:
         """Density at points (LPS), 0 outside the image."""
         return _trilinear(self.density, self.axes, x, y, z)
 
+    def corners(self) -> FloatArray:
+        """The eight outermost voxel centres, shape (3, 8), LPS, in mm."""
+        ends = [axis[[0, -1]] for axis in self.axes]
+        return np.stack(np.meshgrid(*ends, indexing="ij")).reshape(3, -1)
+
     def lung_share(self, blur_mm: float) -> "Phantom":
         """The same grid holding 0 in water-like and 1 in lung-like surroundings."""
         spacing = [float(axis[1] - axis[0]) for axis in self.axes[::-1]]
@@ -286,6 +291,7 @@ class _Beam:
         """Water-equivalent depth at projected points, by tracing a fan of rays through the image. [mm]."""
         low = place.reshape(3, -1).min(axis=1) - RAY_STEP_MM
         high = place.reshape(3, -1).max(axis=1) + RAY_STEP_MM
+        low[2] = min(low[2], self.project(phantom.corners())[2].min())  # rays start before the image
         u, v, t = (_steps(low[k], high[k], RAY_STEP_MM) for k in range(3))
         slant = np.sqrt(1.0 + (u[None, :] ** 2 + v[:, None] ** 2) / self.sad**2)
         density = phantom.at(*self.place(u, v, t))

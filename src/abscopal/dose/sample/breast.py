@@ -124,7 +124,7 @@ def note_text() -> str:
     lines = [
         "Sample breast boost plan",
         "",
-        f"Origin: source distribution of {expected_archive().requirement}, folder tests/testdata/example_data, unchanged.",
+        f"Origin: source distribution of {expected_archive().requirement}, tests/testdata/example_data, unchanged.",
         f"Licence: {LICENCE}.",
         "",
         "Known traps:",

@@ -58,7 +58,8 @@ class Solid:
 
 def _within(solid: Solid, x: FloatArray, y: FloatArray, z: FloatArray) -> FloatArray:
     """Field of a part; on an open grid it is worked out only near the part's box."""
-    if x.size == x.shape[-1] and y.size == y.shape[-2] and z.size == z.shape[-3]:
+    open_grid = all(c.ndim == 3 and c.size == c.shape[axis] for c, axis in ((x, 2), (y, 1), (z, 0)))
+    if open_grid:
         return solid.on_grid(x.ravel(), y.ravel(), z.ravel(), NEAR)
     return solid.field(x, y, z)
 

@@ -163,6 +163,7 @@ def thorax_record(schedule: str) -> StudyRecord:
         identity=Identity(
             patient_name="Phantom^Thorax",
             patient_id="SYNTHETIC-THORAX",
+            body_part="CHEST",
             description=f"Synthetic thorax phantom {schedule}",
         ),
         seed=f"abscopal synthetic thorax {schedule}",
