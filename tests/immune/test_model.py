@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from abscopal.domain.errors import InputError
 from abscopal.domain.regimen import DrugDose, Regimen
+from abscopal.domain.registry import find
 from abscopal.immune.exposure import drug_exposure
 from abscopal.immune.model import diw_model
 from abscopal.knowledge.load import load, record_use
@@ -147,6 +148,10 @@ def test_bad_lesions_are_refused(arguments: dict[str, object]) -> None:
 def test_unknown_switch_is_answered_with_the_close_match() -> None:
     with pytest.raises(InputError, match="'trex1'"):
         diw_model(switches={"trex": False})
+
+
+def test_the_model_is_found_by_name() -> None:
+    assert find("immune", "diw").target is diw_model
 
 
 def test_exposure_to_a_patients_drug() -> None:

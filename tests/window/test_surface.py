@@ -1,3 +1,5 @@
+from time import process_time
+
 import numpy as np
 import pytest
 
@@ -37,6 +39,12 @@ def test_row_of_the_map_is_the_window_of_that_number_of_fractions(surface: Surfa
     assert surface.window(3).d_lo == pytest.approx(direct.d_lo, rel=1e-6)
     with pytest.raises(InputError, match="one of 1, 3, 5"):
         surface.window(4)
+
+
+def test_a_map_of_three_hundred_schedules_fits_its_budget(experiment: Experiment) -> None:
+    started = process_time()
+    gain_surface(range(10, 25), (1, 2, 3, 5), experiment=experiment, synergy=False)
+    assert (process_time() - started) * 300 / 60 < 25  # seconds of one core; measured 1.6
 
 
 def test_map_reports_progress(experiment: Experiment) -> None:
