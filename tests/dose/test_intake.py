@@ -154,6 +154,31 @@ def test_truncated_dose_is_refused_and_named(folder: Path, share: float) -> None
     assert "no RTDOSE" in refused(folder).found
 
 
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.99])
+def test_truncated_structures_are_refused_rather_than_read_in_part(folder: Path, share: float) -> None:
+    path = folder / "RS.dcm"
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    assert "no RTSTRUCT" in refused(folder).found
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_damage_is_survived_or_refused_but_never_crashes(folder: Path, seed: int) -> None:
+    """Some bytes of one file overwritten: a case or a four-part message, nothing else."""
+    random = np.random.default_rng(seed)
+    path = folder / str(random.choice(["RD.dcm", "RS.dcm", "RP.dcm", "CT0.dcm"]))
+    data = bytearray(path.read_bytes())
+    for position in random.integers(132, min(len(data), 2500), size=random.integers(1, 30)):
+        data[position] = random.integers(256)
+    path.write_bytes(bytes(data))
+    parts = {}
+    try:
+        parts["dose"] = str(read_case(folder).dose.max)
+    except AbscopalError as refusal:
+        parts = refusal.parts()
+    assert parts
+    assert all(parts.values())
+
+
 def test_all_foreign_and_empty_folders_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     assert "no file" in refused(tmp_path / "a").found
@@ -181,12 +206,19 @@ def test_zero_volume_structures_are_skipped_or_refused(tmp_path: Path) -> None:
     line = np.array([[-15.0, 26, -28], [-10, 26, -28], [-5, 26, -28]])
     tilted = np.array([[-15.0, 26, -28], [-10, 26, -20], [-5, 30, -28]])
     far = build.square(5.0, -28.0, (900.0, 0.0))
-    bad = {"Line": [line], "Empty": [], "Tilted": [tilted], "Far": [far]}
+    around = [build.square(500.0, -28.0), build.square(400.0, -28.0)]  # a frame whose hole holds the grid
+    bad = {"Line": [line], "Empty": [], "Tilted": [tilted], "Far": [far], "Around": around}
     good = {"Heart": build.sphere(8.0, (-15.0, 26.0, -28.0), 1.0)}
     case = read_case(with_files(tmp_path, RS=build.struct(bad | good)))
     assert set(case.structures) == {"Heart"}
     skipped = lines(case, "skipped")
-    for part in ("Line: zero volume", "Empty: empty", "Tilted: a contour that spans", "Far: off the dose grid"):
+    for part in (
+        "Line: zero volume",
+        "Empty: empty",
+        "Tilted: a contour that spans",
+        "Far: off the dose grid",
+        "Around: off",
+    ):
         assert part in skipped
     assert "none with a volume" in refused(with_files(tmp_path / "bad", RS=build.struct(bad))).found
 

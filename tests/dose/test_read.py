@@ -5,7 +5,8 @@ from pydicom.sequence import Sequence
 
 from abscopal.domain.errors import DicomError
 from abscopal.dose.dicom import plan, read
-from abscopal.dose.dicom.read import StoredDVH, judge_stored_dvhs, sum_doses
+from abscopal.dose.dicom.read import sum_doses
+from abscopal.dose.dicom.stored_dvh import StoredDVH, judge_stored_dvhs, read_stored_dvhs
 from abscopal.dose.dvh import compute_dvh
 from abscopal.dose.grid import DoseGrid
 from tests.dose import build
@@ -267,7 +268,7 @@ def test_stored_dvhs_are_read_with_their_scaling() -> None:
     item.DVHMaximumDose, item.DVHMeanDose = 4.0, 1.5
     item.DVHData = [0.5, 10.0, 0.5, 4.0]
     ds.DVHSequence = Sequence([item])
-    (entry,) = read.read_stored_dvhs(stored(ds))
+    (entry,) = read_stored_dvhs(stored(ds))
     assert (entry.roi_number, entry.maximum, entry.mean) == (3, 4.0, 1.5)
     np.testing.assert_allclose(entry.edges, [1.0, 2.0])
     np.testing.assert_allclose(entry.volumes, [10.0, 4.0])

@@ -12,7 +12,7 @@ import pydicom
 import pytest
 
 from abscopal.dose.dicom.intake import Case, read_case
-from abscopal.dose.dicom.read import read_stored_dvhs
+from abscopal.dose.dicom.stored_dvh import read_stored_dvhs
 from abscopal.dose.dvh import DVH, compute_dvh
 
 PER_CENT_OF_14_GY = 0.14

@@ -49,6 +49,11 @@ class Lattice:
         """Outer corner of the first voxel (x, y, z), in mm."""
         return np.array(self.origin) - np.array(self.spacing) / 2
 
+    @property
+    def upper(self) -> FloatArray:
+        """Outer corner of the last voxel (x, y, z), in mm."""
+        return self.lower + np.array(self.spacing) * np.array(self.shape)
+
     def centres(self, axis: int) -> FloatArray:
         """Voxel centres along axis 0 (x), 1 (y) or 2 (z), in mm."""
         return self.origin[axis] + self.spacing[axis] * np.arange(self.shape[axis], dtype=np.float64)

@@ -20,16 +20,11 @@ from abscopal.dose.dicom.files import case_files
 from abscopal.dose.dicom.links import choose_ct, choose_dose, choose_plan, choose_structures, declared_parts
 from abscopal.dose.dicom.names import map_names
 from abscopal.dose.dicom.plan import Beam, PlanFacts, read_plan
-from abscopal.dose.dicom.read import (
-    judge_stored_dvhs,
-    read_ct,
-    read_dose,
-    read_stored_dvhs,
-    read_structures,
-    sum_doses,
-)
+from abscopal.dose.dicom.read import read_ct, read_dose, read_structures, sum_doses
 from abscopal.dose.dicom.scan import Found, Role, Scan, scan
+from abscopal.dose.dicom.stored_dvh import judge_stored_dvhs, read_stored_dvhs
 from abscopal.dose.grid import DoseGrid, DoseKind, Volume
+from abscopal.dose.rasterise import coverage
 from abscopal.dose.structures import Structure
 
 __all__ = ["Beam", "Case", "CheckItem", "PlanFacts", "read_case"]
@@ -257,7 +252,8 @@ def _unusable(structure: Structure, frame: str, expected_frame: str, dose: DoseG
     if pieces.volume_cm3() <= 0.0:
         return "zero volume: its contours enclose nothing"
     window, _ = dose.lattice.window(pieces.low, pieces.high)
-    return "off the dose grid entirely" if 0 in window.shape else ""
+    inside = (window.lower <= pieces.low).all() and (window.upper >= pieces.high).all()
+    return "" if inside or coverage(pieces, window).any() else "off the dose grid entirely"
 
 
 def _require_frame(intake: _Intake, what: str, file: Found, frame: str) -> None:

@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 from abscopal.domain.errors import DicomError
 from abscopal.domain.progress import track
 from abscopal.dose.dicom.elements import is_truncated, items, parsing, referenced, text
-from abscopal.dose.dicom.files import CaseFile
+from abscopal.dose.dicom.files import MAX_FILE_BYTES, CaseFile
 
 Role = Literal["CT", "RTSTRUCT", "RTPLAN", "RTDOSE"]
 ROLES: dict[str, Role] = {
@@ -125,10 +125,10 @@ def scan(files: Iterable[CaseFile]) -> Scan:
         one = _classify(file, result)
         if isinstance(one, str):
             result.skipped.append((file.label, one))
-        elif one.uid in met:
+        elif (one.uid or one.sha256) in met:
             result.skipped.append((file.label, "a second copy of the same object"))
         else:
-            met.add(one.uid)
+            met.add(one.uid or one.sha256)
             result.found.append(one)
     result.skipped = [(result.scrub(label), reason) for label, reason in result.skipped]
     result.found = [_scrubbed(one, result) for one in result.found]
@@ -137,6 +137,8 @@ def scan(files: Iterable[CaseFile]) -> Scan:
 
 
 def _classify(file: CaseFile, result: Scan) -> Found | str:
+    if file.size > MAX_FILE_BYTES:
+        return "larger than any file of a plan"
     data = file.read()
     if data[PREAMBLE : PREAMBLE + 4] != b"DICM":
         return "not a DICOM file"
