@@ -54,10 +54,6 @@ class Lattice:
         """Outer corner of the last voxel (x, y, z), in mm."""
         return self.lower + np.array(self.spacing) * np.array(self.shape)
 
-    def centres(self, axis: int) -> FloatArray:
-        """Voxel centres along axis 0 (x), 1 (y) or 2 (z), in mm."""
-        return self.origin[axis] + self.spacing[axis] * np.arange(self.shape[axis], dtype=np.float64)
-
     def window(self, low: FloatArray, high: FloatArray) -> tuple["Lattice", tuple[int, int, int]]:
         """The part that covers the box from `low` to `high`, and the index (i, j, k) where it starts.
 
