@@ -52,7 +52,7 @@ class Lattice:
     @property
     def upper(self) -> FloatArray:
         """Outer corner of the last voxel (x, y, z), in mm."""
-        return self.lower + np.array(self.spacing) * np.array(self.shape)
+        return np.asarray(self.lower + np.array(self.spacing) * np.array(self.shape), dtype=np.float64)
 
     def window(self, low: FloatArray, high: FloatArray) -> tuple["Lattice", tuple[int, int, int]]:
         """The part that covers the box from `low` to `high`, and the index (i, j, k) where it starts.
