@@ -10,10 +10,10 @@ from scipy.optimize import brentq
 from scipy.stats import t
 
 from abscopal.domain.errors import InputError
+from abscopal.knowledge.load import load
 
 FloatArray = NDArray[np.float64]
 ECOLOGICAL = "a difference between trials, which differ in much else: it does not show what the covariate does"
-TRIALS_PER_COVARIATE = 10
 _GRID = 200
 
 
@@ -88,8 +88,9 @@ def meta_regression(log_hr: ArrayLike, se: ArrayLike, covariates: Mapping[str, A
         )
         for i, name in enumerate(covariates, start=1)
     }
-    few = (f"{k} trials for {p - 1} covariates: fewer than {TRIALS_PER_COVARIATE} each",)
-    return Regression(k, slopes, tau2, (ECOLOGICAL, *(few if k < TRIALS_PER_COVARIATE * (p - 1) else ())))
+    wanted = load("trials/rt_ici")["trials_per_covariate"]
+    few = (f"{k} trials for {p - 1} covariates: fewer than {wanted:g} each",)
+    return Regression(k, slopes, tau2, (ECOLOGICAL, *(few if k < wanted * (p - 1) else ())))
 
 
 def _residual_tau2(y: FloatArray, v: FloatArray, x: FloatArray) -> float:
@@ -144,11 +145,11 @@ def egger(log_hr: ArrayLike, se: ArrayLike) -> Egger:
     s = np.asarray(se, float)
     z, precision = np.asarray(log_hr, float) / s, 1 / s
     k = z.size
-    if k < TRIALS_PER_COVARIATE:
+    if k < (fewest := load("trials/rt_ici")["trials_per_covariate"]):
         raise InputError(
             doing="testing for small-study effects",
             found=f"{k} trials",
-            expected=f"at least {TRIALS_PER_COVARIATE}",
+            expected=f"at least {fewest:g}",
             try_="listing the trials that did not report instead",
         )
     x = np.column_stack([np.ones(k), precision])
