@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
-from abscopal.domain.errors import ConvergenceError, InputError
+from abscopal.domain.errors import ConvergenceError, InputError, ModelError
 from abscopal.domain.regimen import DrugDose, Regimen
 from abscopal.equations.builder import ModelBuilder
 from abscopal.equations.model import Model
@@ -155,6 +155,7 @@ def test_rounding_below_zero_is_set_to_zero() -> None:
     course = simulate(CHAIN, [], np.linspace(0, 400, 50))
     assert course.status == "ok"
     assert (course.values >= 0).all()
+    assert 0 <= course.stats["largest rounding below a limit"] < 1e-6
 
 
 def test_stiff_robertson_problem_against_radau() -> None:
@@ -178,3 +179,26 @@ def test_stiff_robertson_problem_against_radau() -> None:
 def test_tighter_tolerance_reaches_the_same_answer() -> None:
     loose, tight = (simulate(CHAIN, [], [5.0], tolerance=Tolerance(relative=r)).values for r in (1e-6, 1e-10))
     assert loose == pytest.approx(tight, rel=1e-5)
+
+
+def test_a_zero_where_an_equation_divides_is_refused_naming_it() -> None:
+    m = ModelBuilder("logistic")
+    K, g = m.parameter("K", "mg", "capacity", value=0.0), m.parameter("g", "1/day", "growth", value=0.0)
+    A = m.state("A", "mg", "a", initial=1)
+    m.rate("A", "growth", g * A * (1 - A / K))
+    with pytest.raises(ModelError, match="zero: K, g"):
+        simulate(m.build(), [], [1.0])
+
+
+def test_an_impulse_below_the_limit_stops_the_run() -> None:
+    m = ModelBuilder("overdrawn")
+    A = m.state("A", "mg", "a", initial=1)
+    m.impulse("take", "removal", [Argument("mg", "mg", "amount")])
+    m.update("take", "A", A - m["mg"])
+    model = m.build()
+    fine = simulate(model, [Event(1.0, "take", {"mg": 0.5})], [2.0])
+    assert fine["A"] == pytest.approx([0.5])
+    gone = simulate(model, [Event(1.0, "take", {"mg": 3.0})], [0.5, 2.0])
+    assert gone.status == "stopped at take on day 1: A fell to -2 on day 1"
+    assert gone["A"][0] == 1
+    assert np.isnan(gone["A"][1])

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.integrate import ODEintWarning, odeint
 
+from abscopal.domain.errors import ModelError
 from abscopal.equations.model import Model
 from abscopal.equations.python_code import Jacobian, Rates, Updater, python_functions
 
@@ -50,15 +51,23 @@ class Reference:
     """A model with its parameters bound, ready to be integrated piece by piece."""
 
     def __init__(self, model: Model, parameters: list[float], tolerance: Tolerance) -> None:
-        functions = python_functions(model)
         self.tolerance = tolerance
         self.lower = np.array([-np.inf if state.lower is None else state.lower for state in model.states])
+        try:
+            self._bind(model, parameters)
+        except (ArithmeticError, ValueError) as exc:
+            raise _unusable(model, parameters, exc) from exc
+        self._names = [state.name for state in model.states]
+        self._peak = np.abs(self.initial)
+        self.rounding = 0.0  # furthest that a state lay below its limit, forgiven as rounding
+
+    def _bind(self, model: Model, parameters: list[float]) -> None:
+        functions = python_functions(model)
         self._rates: Rates = functions.rates(parameters)
         self._jacobian: Jacobian = functions.jacobian(parameters)
         self._updates: dict[str, Updater] = {name: bind(parameters) for name, bind in functions.impulses.items()}
         self.initial = np.array(functions.initial(parameters), dtype=np.float64)
-        self._names = [state.name for state in model.states]
-        self._peak = np.abs(self.initial)
+        self._rates(self.initial.tolist(), 0.0)  # a division by a zero parameter shows here, not mid-run
 
     def integrate(self, y: FloatArray, start: float, times: FloatArray) -> Segment:
         """Integrate from `y` at `start` and return the states at ascending `times`.
@@ -88,9 +97,14 @@ class Reference:
         problem = problem or self._check(values, times)
         return Segment(np.maximum(values, self.lower), problem, int(info["nfe"][-1]), int(info["nst"][-1]))
 
-    def jump(self, name: str, y: FloatArray, t: float, arguments: list[float]) -> FloatArray:
-        """The state just after an impulse, shape (n_states,)."""
-        return np.array(self._updates[name](y.tolist(), t, arguments), dtype=np.float64)
+    def jump(self, name: str, y: FloatArray, t: float, arguments: list[float]) -> Segment:
+        """The state just after an impulse, as a segment of one row."""
+        try:
+            after = np.array([self._updates[name](y.tolist(), t, arguments)], dtype=np.float64)
+        except (ArithmeticError, ValueError) as exc:
+            return Segment(np.full((1, len(y)), np.nan), f"the impulse {name!r} failed ({exc})", 0, 0)
+        problem = self._check(after, np.array([t]))
+        return Segment(np.maximum(after, self.lower), problem, 0, 0)
 
     def _check(self, values: FloatArray, times: FloatArray) -> str:
         bounded = (np.abs(values) < UNBOUNDED).all(axis=0)
@@ -100,6 +114,18 @@ class Reference:
         allowed = self.lower - self.tolerance.negative * self._peak - 1e3 * self.tolerance.absolute
         below = values < allowed
         if not below.any():
+            self.rounding = max(self.rounding, float((self.lower - values).max(initial=0.0)))
             return ""
         row, column = np.argwhere(below)[0]
         return f"{self._names[column]} fell to {values[row, column]:.3g} on day {times[row]:g}"
+
+
+def _unusable(model: Model, parameters: list[float], cause: Exception) -> ModelError:
+    zeros = [p.name for p, value in zip(model.parameters, parameters, strict=True) if value == 0]
+    return ModelError(
+        doing=f"setting the parameters of the model {model.name!r}",
+        found=f"values for which its equations cannot be evaluated ({cause})"
+        + (f"; zero: {', '.join(zeros)}" if zeros else ""),
+        expected="no zero where an equation divides",
+        try_="a small positive value, or turning the mechanism off by its switch",
+    )

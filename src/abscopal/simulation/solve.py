@@ -151,7 +151,11 @@ class _Run:
         """Apply an impulse now."""
         if self.status != "ok":
             return
-        self.state = self.solver.jump(event.impulse, self.state, self.now, argument_vector(self.model, event))
+        after = self.solver.jump(event.impulse, self.state, self.now, argument_vector(self.model, event))
+        self.state = after.values[0]
+        if after.problem:
+            self.status = f"stopped at {event.impulse} on day {self.now:g}: {after.problem}"
+            self.state = np.full_like(self.state, np.nan)
         rows_today = self.days.count(self.now)
         if self.side == "both" and rows_today == 1:
             self.rows.append(self.state)
@@ -176,5 +180,9 @@ class _Run:
             names=tuple(piece.name for piece in pieces),
             units=tuple(piece.unit for piece in pieces),
             status=self.status,
-            stats={"rate evaluations": float(self.evaluations), "steps": float(self.steps)},
+            stats={
+                "rate evaluations": float(self.evaluations),
+                "steps": float(self.steps),
+                "largest rounding below a limit": self.solver.rounding,
+            },
         )

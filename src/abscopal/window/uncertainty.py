@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 from abscopal.domain.errors import InputError
 from abscopal.domain.progress import track
 from abscopal.domain.registry import unknown_name
-from abscopal.immune.model import diw_model
 from abscopal.knowledge.load import load
 from abscopal.window.experiment import RULES, Experiment, reference_experiment
 from abscopal.window.surface import Window, find_window
@@ -153,7 +152,7 @@ def ablate_window(
 
 
 def _base_values(setup: Experiment, names: Sequence[str]) -> dict[str, float]:
-    defaults = {p.name: p.value for p in diw_model(irradiated=(0,)).pieces.parameters if p.value is not None}
+    defaults = {p.name: p.value for p in setup.model.pieces.parameters if p.value is not None}
     base = {**defaults, **setup.parameters}
     for name in names:
         if name not in base:
