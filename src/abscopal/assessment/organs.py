@@ -36,14 +36,11 @@ def case_dvhs(case: Case) -> dict[str, DVH]:
 
 
 def _subtract_gtv(case: Case, dvhs: dict[str, DVH]) -> None:
-    targets = [structure for label, structure in case.structures.items() if _is_gtv(label, structure.role)]
+    # By TG-263 name, not by role: a whole breast may carry the role GTV.
+    targets = [s for s in case.structures.values() if (s.standard_name or "").startswith("GTV")]
     lungs = [case.structures[side] for side in ("Lungs", *PAIRS["Lungs"]) if side in case.structures]
     if targets:
         dvhs["Lungs-GTV"] = combine_dvh("Lungs-GTV", lungs, case.dose, exclude=targets)
-
-
-def _is_gtv(label: str, role: str) -> bool:
-    return label.startswith("GTV") or role == "GTV"
 
 
 def summarise_structures(case: Case, dvhs: Mapping[str, DVH]) -> tuple[StructureSummary, ...]:

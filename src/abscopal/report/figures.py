@@ -11,6 +11,11 @@ from abscopal.report.svg import FAINT, INK, PALETTE, canvas, to_svg
 
 Figures = dict[str, str]
 OTHERS = PALETTE[2:]
+LABEL: dict[str, Any] = {
+    "color": "#000000",
+    "fontsize": 8,
+    "bbox": {"boxstyle": "round,pad=0.2", "facecolor": "#ffffff", "edgecolor": "none", "alpha": 0.8},
+}
 
 
 def draw_figures(assessment: Assessment) -> Figures:
@@ -33,9 +38,9 @@ def _dvh(assessment: Assessment) -> str | None:
     rows = [row for row in assessment.structures if row.max_gy > 0]
     if not rows:
         return None
-    with canvas(8.2, 3.6) as (figure, axes):
+    with canvas(8.2, max(3.6, 0.6 + 0.19 * len(rows))) as (figure, axes):
         for index, row in enumerate(rows):
-            style = "-" if index < len(PALETTE) else "--"
+            style = ("-", "--", ":", "-.")[index // len(PALETTE) % 4]
             colour = PALETTE[index % len(PALETTE)]
             axes.plot(row.dvh.x, np.multiply(row.dvh.y, 100), style, color=colour, label=row.standard_name or row.name)
         axes.axvline(assessment.plan.prescription_gy, color=INK, linewidth=0.8, linestyle=":")
@@ -117,9 +122,7 @@ def _window_map(assessment: Assessment) -> str:
             markerfacecolor="#ffffff",
             markeredgecolor="#000000",
         )
-        axes.annotate("this regimen", (window.dose_per_fraction_gy, row), xytext=(9, 6), textcoords="offset points",
-                      color="#000000", fontsize=8,
-                      bbox={"boxstyle": "round,pad=0.2", "facecolor": "#ffffff", "edgecolor": "none", "alpha": 0.8})  # fmt: skip
+        axes.annotate("this regimen", (here, row), xytext=(9, 6), textcoords="offset points", **LABEL)
         axes.set(xlabel="dose per fraction [Gy]", ylabel="number of fractions")
         axes.set_yticks(rows, [str(n) for n in window.map_fractions])
         axes.grid(visible=False)

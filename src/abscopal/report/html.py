@@ -104,10 +104,9 @@ def significant(value: float, digits: int = 3) -> str:
     """`value` to so many significant digits, without a needless exponent or trailing zeros."""
     if value == 0:
         return "0"
-    text = f"{value:.{digits}g}"
-    if "e" not in text:
-        return text
-    return f"{float(text):.0f}" if 1 <= abs(value) < 1e7 else text.replace("e-0", "e-").replace("e+0", "e")
+    if abs(value) >= 10**digits:
+        return f"{value:.0f}"
+    return f"{value:.{digits}g}".replace("e-0", "e-")
 
 
 def _bound(value: float | None, is_open: bool) -> str:

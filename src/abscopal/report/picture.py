@@ -14,6 +14,14 @@ from abscopal.report.svg import PALETTE, canvas, to_svg
 FloatArray = NDArray[np.float64]
 STEP = 1.5  # mm between drawn points
 LUNG_TO_BONE = (-900, 300)  # HU shown from black to white
+LETTER: dict[str, Any] = {
+    "ha": "center",
+    "va": "center",
+    "fontsize": 7,
+    "fontweight": "bold",
+    "color": "#ffffff",
+    "bbox": {"boxstyle": "round,pad=0.15", "facecolor": "#000000", "edgecolor": "none", "alpha": 0.6},
+}
 SHOWN_FROM = 0.05  # of the prescription; less is not coloured
 
 
@@ -92,15 +100,12 @@ def _draw_plane(
     if plane.flip_down:
         axis.invert_yaxis()
     for letter, (x, y) in zip(plane.letters, ((0.03, 0.5), (0.97, 0.5), (0.5, 0.97), (0.5, 0.03)), strict=True):
-        axis.text(
-            x, y, letter, transform=axis.transAxes, ha="center", va="center", fontsize=7, fontweight="bold",
-            color="#ffffff", bbox={"boxstyle": "round,pad=0.15", "facecolor": "#000000", "edgecolor": "none", "alpha": 0.6},
-        )  # fmt: skip
+        axis.text(x, y, letter, transform=axis.transAxes, **LETTER)
 
 
 def _covers(ct: Volume) -> bool:
     """Whether the CT has enough slices to fill a plane; a single slice would leave a stripe."""
-    return ct.values.shape[0] > 1
+    return len(ct.values) > 1
 
 
 def _sample(ct: Volume, points: FloatArray) -> FloatArray:
