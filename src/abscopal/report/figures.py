@@ -114,15 +114,9 @@ def _window_map(assessment: Assessment) -> str:
         filled = axes.contourf(window.map_doses_gy, rows, gain, levels=18, cmap="PuOr_r", norm=Normalize(-limit, limit))
         axes.contour(window.map_doses_gy, rows, gain, levels=_level_values(window), colors=INK, linewidths=0.9)
         row = float(np.interp(np.log(window.n_fractions), np.log(window.map_fractions), rows))
-        axes.plot(
-            [window.dose_per_fraction_gy],
-            [row],
-            "o",
-            markersize=10,
-            markerfacecolor="#ffffff",
-            markeredgecolor="#000000",
-        )
-        axes.annotate("this regimen", (here, row), xytext=(9, 6), textcoords="offset points", **LABEL)
+        here = (window.dose_per_fraction_gy, row)
+        axes.plot(*here, "o", markersize=10, markerfacecolor="#ffffff", markeredgecolor="#000000")
+        axes.annotate("this regimen", here, xytext=(9, 6), textcoords="offset points", **LABEL)
         axes.set(xlabel="dose per fraction [Gy]", ylabel="number of fractions")
         axes.set_yticks(rows, [str(n) for n in window.map_fractions])
         axes.grid(visible=False)
