@@ -133,13 +133,13 @@ def test_the_hottest_voxel_of_a_stereotactic_dose_is_in_the_ptv(
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_dose_to_organs_is_plausible(dvh: Callable[[str, str], DVH], schedule: str) -> None:
     near, far = dvh(schedule, "Lung_L"), dvh(schedule, "Lung_R")
-    assert far.mean < near.mean / 2
+    assert far.mean < near.mean * (0.8 if schedule == "30x2" else 0.25)
     v20 = (near.volume_at_dose(20) * near.volume_cm3 + far.volume_at_dose(20) * far.volume_cm3) / (
         near.volume_cm3 + far.volume_cm3
     )
     assert v20 < (0.35 if schedule == "30x2" else 0.10)
     assert dvh(schedule, "SpinalCord").maximum < 18
-    assert dvh(schedule, "Heart").mean < 15
+    assert dvh(schedule, "Heart").mean < (20 if schedule == "30x2" else 4)
     assert dvh(schedule, "External").mean < dvh(schedule, "Heart").mean
 
 
@@ -153,6 +153,15 @@ def test_dose_is_none_outside_the_body_and_leaks_inside(record: Callable[[str], 
     body = occupancy(named(study, "External"), study.dose)
     assert study.dose.values[body == 0].max() == 0
     assert study.dose.values[body == 1].min() > 0.05
+
+
+def test_the_dose_grid_covers_the_body_and_is_offset_from_the_ct(
+    record: Callable[[str], StudyRecord], dvh: Callable[[str, str], DVH]
+) -> None:
+    study = record("3x18")
+    assert not [note for note in dvh("3x18", "External").notes if "off the dose grid" in note]
+    shift = np.linalg.solve(study.ct.affine, study.dose.affine[:, 3])[:3]
+    assert (np.abs(shift - np.round(shift)) > 0.01).all()
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)

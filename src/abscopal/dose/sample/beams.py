@@ -136,8 +136,8 @@ class Phantom:
     lung_density: float
 
     def at(self, x: FloatArray, y: FloatArray, z: FloatArray) -> FloatArray:
-        """Density at points (LPS), 0 outside the image."""
-        return _trilinear(self.density, self.axes, x, y, z)
+        """Density at points (LPS): 0 beside the image, its end slices continued beyond them."""
+        return _trilinear(self.density, self.axes, x, y, np.clip(z, self.axes[2][0], self.axes[2][-1]))
 
     def corners(self) -> FloatArray:
         """The eight outermost voxel centres, shape (3, 8), LPS, in mm."""

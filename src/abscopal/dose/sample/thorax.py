@@ -46,7 +46,7 @@ class Schedule:
     flattening_filter_free, treats_node : bool
     fields : tuple of (gantry, weight, aim)
         Angle [degree], relative dose at the aim's reference point [1], and what the aperture
-        follows: PTV, PTVn, or all with the strip between them.
+        follows: PTV, PTVn, or all with the mediastinal strip and the bridge to it.
     """
 
     name: str
@@ -180,7 +180,7 @@ def ct_axes() -> Axes:
 
 
 def dose_axes(body: Solid) -> Axes:
-    """Voxel centres of the dose grid around the body, shifted against the CT grid, in mm."""
+    """Voxel centres of a dose grid that covers the body in the CT, shifted against its grid, in mm."""
     sheet = load(SHEET)
     pixel, shift = sheet["dose_pixel_mm"], sheet.vector("dose_offset_mm")
     z = ct_axes()[2]
@@ -188,7 +188,8 @@ def dose_axes(body: Solid) -> Axes:
         np.arange(low - pixel + offset, high + pixel, pixel)
         for (low, high), offset in zip(body.box[:2], shift[:2], strict=True)
     )
-    return across, deep, np.arange(z[0] + shift[2], z[-1], sheet["slice_mm"])
+    slice_mm = sheet["slice_mm"]
+    return across, deep, np.arange(z[0] - slice_mm + shift[2], z[-1] + slice_mm, slice_mm)
 
 
 def affine_of(axes: Axes) -> FloatArray:
@@ -264,7 +265,7 @@ def treat(
     aims = {
         "PTV": (parts["PTV"], isocentre),
         "PTVn": (parts["PTVn"], _centre(parts["PTVn"])),
-        "all": (union(covered, _bridge(parts)), isocentre),
+        "all": (union(covered, _bridge(parts), parts["mediastinal strip"]), isocentre),
     }
     setups = [FieldSetup(gantry, weight, *aims[aim]) for gantry, weight, aim in plan.fields]
     lung = next(float(row["hu"]) for row in structure_rows() if row["name"] == "Lung_L")
