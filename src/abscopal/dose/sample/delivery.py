@@ -17,7 +17,8 @@ class SampleInfo:
     ----------
     name : str
     folder : Path
-    files : tuple of Path
+    files : tuple of str
+        Names inside the folder.
     origin : str
         Where it comes from.
     licence : str
@@ -29,7 +30,7 @@ class SampleInfo:
 
     name: str
     folder: Path
-    files: tuple[Path, ...]
+    files: tuple[str, ...]
     origin: str
     licence: str
     notes: tuple[str, ...]
