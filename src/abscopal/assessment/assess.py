@@ -74,7 +74,7 @@ def assess(
     return Assessment(
         **content,
         parameters=parameter_rows(used.keys),
-        notes=_notes(case, course),
+        notes=_notes(case, patient, course),
         manifest=make_manifest(
             command=command,
             inputs=inputs,
@@ -117,8 +117,13 @@ def _compute(case: Case, patient: Patient, course: Course, *, quick: bool) -> di
     }
 
 
-def _notes(case: Case, course: Course) -> tuple[str, ...]:
+def _notes(case: Case, patient: Patient, course: Course) -> tuple[str, ...]:
     notes = []
+    if not any(not lesion.irradiated for lesion in patient.lesions):
+        told = "no lesion is listed" if not patient.lesions else "every lesion listed is irradiated"
+        notes.append(
+            f"{told} in patient.toml: the immune gain concerns a lesion outside the field, which may not exist here"
+        )
     if case.dose.kind != "physical":
         notes.append(f"the dose grid holds {case.dose.kind} dose; models of physical dose are not evaluated on it")
     if not course.regimen.drug_doses:
