@@ -4,7 +4,7 @@ A solver steps across a jump it does not know of and loses its order there. A ju
 belongs in an impulse or a rate window.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +12,15 @@ import sympy as sp
 from sympy.core.relational import Relational
 
 from abscopal.domain.errors import ModelError
-from abscopal.equations.symbolic import symbols_of
+from abscopal.equations.symbolic import symbol, symbols_of
 
 if TYPE_CHECKING:
     from abscopal.equations.model import Model
 
 _NUMBER: Any = sp.Rational
-_NEAR = _NUMBER(1, 10**80)  # distance from the boundary, on each side
-_SAME = _NUMBER(1, 10**16)  # a jump at values of the order of one is larger; a fifth root changes less over _NEAR
+_NEAR = _NUMBER(1, 10**150)  # distance from the boundary, on each side
+_SAME = _NUMBER(1, 10**30)  # over that distance a fifth root changes less
+_DIGITS = 400
 _TRIES, _ENOUGH = 40, 4
 
 
@@ -32,12 +33,13 @@ def check_continuity(model: "Model") -> None:
         Also where the condition is too complicated to see whether the term jumps.
     """
     reaching = _reaching(model)
+    constants = {symbol(parameter.name): parameter.value for parameter in model.pieces.parameters}
     parts = [(f"the base of {q.name}", q.name, q.base, q.discontinuous) for q in model.quantities]
     parts += [(f"the term {t.label}", t.target, t.expression, t.discontinuous) for t in model.terms]
     for label, target, expression, declared in parts:
         if declared or target not in reaching:
             continue
-        for boundary, certain in jumps(expression):
+        for boundary, certain in jumps(expression, constants):
             raise ModelError(
                 doing=f"building the model {model.name!r}",
                 found=f"{label}, which {'jumps' if certain else 'cannot be seen not to jump'} where {boundary} = 0",
@@ -47,12 +49,26 @@ def check_continuity(model: "Model") -> None:
             )
 
 
-def jumps(expression: sp.Basic) -> Iterator[tuple[sp.Basic, bool]]:
-    """Boundaries (expressions that are zero there) where an expression jumps; False where that is not certain."""
+def jumps(expression: sp.Basic, constants: Mapping[sp.Symbol, float | None]) -> Iterator[tuple[sp.Basic, bool]]:
+    """Boundaries (expressions that are zero there) where an expression jumps in time or in a state.
+
+    Parameters
+    ----------
+    expression : sympy expression
+    constants : mapping
+        The parameters. Their values matter only for which of several thresholds comes first.
+
+    Yields
+    ------
+    boundary : sympy expression
+    certain : bool
+        False where it cannot be seen whether there is a jump.
+    """
     if not expression.has(sp.Piecewise, sp.Heaviside):
         return
     for boundary in _boundaries(expression):
-        continuous = _continuous_at(expression, boundary)
+        moving = symbols_of(boundary) - set(constants)
+        continuous = not moving or _continuous_at(expression, boundary, moving, constants)
         if not continuous:
             yield boundary, continuous is not None
 
@@ -79,16 +95,18 @@ def _boundaries(expression: Any) -> list[Any]:
     return sorted({b for b in compared if not b.is_number}, key=str)
 
 
-def _continuous_at(expression: Any, boundary: Any) -> bool | None:
+def _continuous_at(
+    expression: Any, boundary: Any, moving: set[sp.Symbol], constants: Mapping[sp.Symbol, float | None]
+) -> bool | None:
     """Whether values on both sides agree at random points of the boundary; None if that cannot be tried."""
-    solved = _solved(boundary)
+    solved = _solved(boundary, moving)
     if solved is None:
         return None
     chosen, place = solved
     others = sorted((symbols_of(expression) | symbols_of(boundary)) - {chosen}, key=str)
     random, agreed = Random(1), 0  # noqa: S311 - points to try, not secrets
     for _ in range(_TRIES):
-        point = {other: _NUMBER(random.randint(1, 400), 100) for other in others}
+        point = {other: _drawn(constants.get(other), random) for other in others}
         at = place.xreplace(point)
         sides: list[Any] = [_value(expression, point | {chosen: at + step}) for step in (-_NEAR, _NEAR)]
         if None in sides:
@@ -101,9 +119,14 @@ def _continuous_at(expression: Any, boundary: Any) -> bool | None:
     return None
 
 
-def _solved(boundary: Any) -> tuple[sp.Symbol, Any] | None:
+def _drawn(value: float | None, random: Random) -> Any:
+    """A value near the default of a parameter, or any positive one."""
+    return _NUMBER(value) * _NUMBER(random.randint(95, 105), 100) if value else _NUMBER(random.randint(1, 400), 100)
+
+
+def _solved(boundary: Any, moving: set[sp.Symbol]) -> tuple[sp.Symbol, Any] | None:
     """A symbol in which the boundary is linear, and where it lies."""
-    for candidate in sorted(symbols_of(boundary), key=str):
+    for candidate in sorted(moving, key=str):
         slope = boundary.diff(candidate)
         if slope != 0 and not slope.has(candidate):
             return candidate, -boundary.xreplace({candidate: sp.Integer(0)}) / slope
@@ -112,5 +135,5 @@ def _solved(boundary: Any) -> tuple[sp.Symbol, Any] | None:
 
 def _value(expression: Any, point: Any) -> Any:
     """The real value at a point, with enough digits to see past the distance; None if there is none."""
-    value = expression.xreplace(point).evalf(200)
+    value = expression.xreplace(point).evalf(_DIGITS)
     return value if value.is_number and value.is_extended_real and value.is_finite else None

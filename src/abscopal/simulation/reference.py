@@ -5,7 +5,7 @@ Compiled kernels are measured against this one; it is not meant for populations.
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from abscopal.equations.python_code import Jacobian, Rates, Updater, python_func
 FloatArray = NDArray[np.float64]
 UNBOUNDED = 1e100
 """Beyond this a state has diverged; LSODA can step over a singularity and come back with such a value."""
+
+_INSTANT = 1e-13
+"""Days, or share of the day reached: events closer than this are one step apart."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,19 @@ class Reference:
         times : array, shape (n_t,)
             The last one ends the segment. [day]
         """
+        count = int(np.searchsorted(times, start + _INSTANT * max(1.0, abs(start)), side="right"))
+        if count == 0:
+            return self._integrate(y, start, times)
+        try:  # LSODA cannot begin with a step that small; a straight line is exact to rounding
+            values = y + np.outer(times[:count] - start, self._rates(y.tolist(), start))
+        except (ArithmeticError, ValueError) as exc:
+            return Segment(np.full((len(times), len(y)), np.nan), f"the equations failed ({exc})", 0, 0)
+        if count == len(times):
+            return Segment(np.maximum(values, self.lower), self._check(values, times), 1, 0)
+        rest = self._integrate(y, start, times[count:])
+        return replace(rest, values=np.vstack([np.maximum(values, self.lower), rest.values]))
+
+    def _integrate(self, y: FloatArray, start: float, times: FloatArray) -> Segment:
         grid = np.concatenate(([start], times))
         try:
             with warnings.catch_warnings():
