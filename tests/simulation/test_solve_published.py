@@ -1,8 +1,8 @@
 """Stiff problems against the published reference solutions of the Test Set for IVP Solvers.
 
-Mazzia and Magherini, Test Set for Initial Value Problem Solvers, release 2.4, University of Bari 2008. The
-reference solutions are those in its source files `vdpol.f` (revision 1.2 of 2006-10-02) and `rober.f`, each
-"computed using double precision RADAU" at a tolerance of 1.1e-18. Status: read there.
+Mazzia and Magherini, Test Set for Initial Value Problem Solvers, University of Bari. The reference solutions are
+those in its source files `rober.f` and `vdpol.f` (revision 1.2 of 2006-10-02, read in public copies of them), each
+"computed using double precision RADAU" at a tolerance of 1.1e-18. Status: read; the authors' names are recalled.
 """
 
 import pytest
