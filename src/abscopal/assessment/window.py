@@ -18,6 +18,7 @@ from abscopal.window.uncertainty import Spread, WindowUncertainty, ablate_window
 
 LEVELS = (0.5, 0.8)
 COARSE_DOSES = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0, 16.0, 20.0, 25.0, 30.0)  # Gy
+COARSE_NOTE = f"Bounds of the scattered draws are read on {len(COARSE_DOSES)} doses, the others on every whole Gy."
 DRAWS = 40
 SEED = 20260204
 
@@ -36,7 +37,7 @@ def place_course(course: Course, *, quick: bool = False) -> WindowAnswer:
     ablations: dict[str, Window] = {}
     scatter: WindowUncertainty | None = None
     if not quick:
-        ablations = ablate_window(n=n, doses=COARSE_DOSES, experiment=placement.experiment)
+        ablations = ablate_window(n=n, experiment=placement.experiment)
         ablations.pop("full")
         scatter = window_uncertainty(n, draws=DRAWS, seed=SEED, doses=COARSE_DOSES, experiment=placement.experiment)
     return _answer(course, placement, surface, ablations, scatter)
@@ -69,7 +70,7 @@ def _answer(
         map_doses_gy=tuple(surface.doses.tolist()),
         map_fractions=tuple(int(n) for n in surface.n_fractions),
         map_gain=tuple(tuple(np.round(row, 5).tolist()) for row in surface.gain),
-        notes=(*placement.notes, *([] if scatter is None else scatter.notes[-1:])),
+        notes=(*placement.notes, *([] if scatter is None else (*scatter.notes[-1:], COARSE_NOTE))),
     )
 
 

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 from pydicom.valuerep import format_number_as_ds
 
 from abscopal.domain.errors import InputError
@@ -20,7 +21,7 @@ def decimal(value: float) -> str:
     return format_number_as_ds(float(value) + 0.0)  # + 0.0 turns -0.0 into 0.0
 
 
-def decimals(values: FloatArray) -> list[str]:
+def decimals(values: NDArray[np.floating]) -> list[str]:
     """Decimal strings of an array, in order."""
     return [decimal(value) for value in np.asarray(values, dtype=float).ravel()]
 
@@ -93,8 +94,8 @@ def new_object(record: StudyRecord, names: Names, sop_class: str, instance: str,
         PositionReferenceIndicator="",
     )
     made.file_meta = FileMetaDataset()
-    made.file_meta.MediaStorageSOPClassUID = sop_class
-    made.file_meta.MediaStorageSOPInstanceUID = instance
+    made.file_meta.MediaStorageSOPClassUID = UID(sop_class)
+    made.file_meta.MediaStorageSOPInstanceUID = UID(instance)
     made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     made.file_meta.ImplementationClassUID = IMPLEMENTATION
     made.file_meta.ImplementationVersionName = "ABSCOPAL"

@@ -17,7 +17,8 @@ class SampleInfo:
     ----------
     name : str
     folder : Path
-    files : tuple of Path
+    files : tuple of str
+        Names inside the folder.
     origin : str
         Where it comes from.
     licence : str
@@ -29,7 +30,7 @@ class SampleInfo:
 
     name: str
     folder: Path
-    files: tuple[Path, ...]
+    files: tuple[str, ...]
     origin: str
     licence: str
     notes: tuple[str, ...]
@@ -92,10 +93,12 @@ def require_folder(out: Path) -> None:
 
 def require_same(out: Path, expected: dict[str, str]) -> None:
     """Refuse a filled folder that holds anything but the expected files (name to SHA-256)."""
-    found = fingerprints(out)
-    if found == expected:
+    differing = sorted({path.name for path in out.iterdir()} ^ set(expected))  # names first: the folder may be large
+    if not differing:
+        found = fingerprints(out)
+        differing = sorted(name for name in expected if found.get(name) != expected[name])
+    if not differing:
         return
-    differing = sorted(name for name in {*found, *expected} if found.get(name) != expected.get(name))
     raise InputError(
         doing=f"writing the sample into '{out}'",
         found=f"a folder with other content ({len(differing)} files differ, such as {differing[0]})",
@@ -105,9 +108,7 @@ def require_same(out: Path, expected: dict[str, str]) -> None:
 
 
 def fingerprints(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file below `folder` by relative name."""
+    """SHA-256 of every file in `folder` by name; samples have no folders inside."""
     return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir()) if path.is_file()
     }

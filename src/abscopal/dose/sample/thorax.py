@@ -130,7 +130,7 @@ def build_thorax(out: Path, schedule: str = "3x18") -> SampleInfo:
     return SampleInfo(
         name=f"thorax {schedule}",
         folder=out,
-        files=tuple(sorted(out.iterdir())),
+        files=tuple(sorted(path.name for path in out.iterdir())),
         origin="computed by abscopal from its own phantom definition",
         licence="Apache-2.0, as the project",
         notes=NOTES,
