@@ -11,10 +11,16 @@ latex2mathml = pytest.importorskip("latex2mathml.converter", reason="latex2mathm
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
-        ("V", "V"), ("V_0", "V_{0}"), ("alpha", r"\alpha"), ("Gamma_1", r"\Gamma_{1}"), ("kill_0", r"\mathrm{kill}_{0}"),
-        ("f_E_1", "f_{E,1}"), ("d_node", r"d_{\mathrm{node}}"), ("kX", r"\mathrm{kX}"),
+        ("V", "V"),
+        ("V_0", "V_{0}"),
+        ("alpha", r"\alpha"),
+        ("Gamma_1", r"\Gamma_{1}"),
+        ("kill_0", r"\mathrm{kill}_{0}"),
+        ("f_E_1", "f_{E,1}"),
+        ("d_node", r"d_{\mathrm{node}}"),
+        ("kX", r"\mathrm{kX}"),
     ],
-)  # fmt: skip
+)
 def test_names_are_set_as_in_a_paper(name: str, shown: str) -> None:
     assert name_in_latex(name) == shown
 
