@@ -240,6 +240,8 @@ def test_beam_on_times_are_one_for_all_or_one_each() -> None:
         windowed_regimen(LESIONS, regimen, beam_on_s=[60.0, 60.0])
     with pytest.raises(InputError, match="looking for a rate window"):
         windowed_regimen(DRIP, regimen, beam_on_s=60.0)
+    one_for_all = windowed_regimen(LESIONS, regimen, beam_on_s=60)
+    assert one_for_all == windowed_regimen(LESIONS, regimen, beam_on_s=np.array([60.0, 60.0, 60.0]))
     assert windowed_regimen(LESIONS, regimen) == tuple(
         Event(float(day), "fraction", {"d": 2.0}) for day in range(3)
     )  # without a time fractions stay impulses

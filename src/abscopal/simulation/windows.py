@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from abscopal.domain.errors import InputError
 from abscopal.domain.regimen import Regimen
 from abscopal.domain.registry import unknown_name
@@ -67,7 +70,7 @@ def windowed_regimen(
     model: Model,
     regimen: Regimen,
     *,
-    beam_on_s: float | Sequence[float] | None = None,
+    beam_on_s: ArrayLike | None = None,
     infusion_min: Mapping[str, float] | None = None,
     fraction_arguments: Mapping[str, float] | None = None,
     until: float | None = None,
@@ -79,7 +82,7 @@ def windowed_regimen(
     model : Model
     regimen : Regimen
         Its days are when each fraction or dose begins.
-    beam_on_s : float or sequence of one per fraction, optional
+    beam_on_s : float or array, shape (n_fractions,), optional
         Beam-on time, for a model with a rate window with the trigger `fraction`. Without it fractions
         are impulses. [s]
     infusion_min : mapping of drug to float, optional
@@ -112,8 +115,9 @@ def windowed_regimen(
     return tuple(sorted((*sudden, *window_events(model, given, until=until)), key=lambda event: event.day))
 
 
-def _fractions(window: Window, regimen: Regimen, beam_on_s: float | Sequence[float]) -> list[Infusion]:
-    times = beam_on_s if isinstance(beam_on_s, Sequence) else [beam_on_s] * regimen.n_fractions
+def _fractions(window: Window, regimen: Regimen, beam_on_s: ArrayLike) -> list[Infusion]:
+    given = np.asarray(beam_on_s, dtype=np.float64)
+    times = np.full(regimen.n_fractions, given).tolist() if given.ndim == 0 else given.ravel().tolist()
     if len(times) != regimen.n_fractions:
         raise InputError(
             doing="giving fractions their beam-on times",
