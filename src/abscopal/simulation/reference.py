@@ -4,19 +4,24 @@ Compiled kernels are measured against this one; it is not meant for populations.
 """
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.integrate import ODEintWarning, odeint
 
-from abscopal.domain.errors import ModelError
+from abscopal.domain.errors import InputError, ModelError
+from abscopal.domain.registry import unknown_name
 from abscopal.equations.model import Model
 from abscopal.equations.python_code import Jacobian, Rates, Updater, python_functions
 
 FloatArray = NDArray[np.float64]
 UNBOUNDED = 1e100
 """Beyond this a state has diverged; LSODA can step over a singularity and come back with such a value."""
+
+_INSTANT = 1e-13
+"""Days, or share of the day reached: events closer than this are one step apart."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,16 @@ class Tolerance:
     absolute: float = 1e-10
     negative: float = 1e-6
 
+    def __post_init__(self) -> None:
+        for name, value in (("relative", self.relative), ("absolute", self.absolute), ("negative", self.negative)):
+            if not 0 <= value < float("inf") or (name == "relative" and value == 0):
+                raise InputError(
+                    doing="setting the error control of the reference solver",
+                    found=f"{name} = {value:g}",
+                    expected="finite numbers that are not negative, the relative tolerance above zero",
+                    try_=f"leaving {name} out",
+                )
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -50,24 +65,45 @@ class Segment:
 class Reference:
     """A model with its parameters bound, ready to be integrated piece by piece."""
 
-    def __init__(self, model: Model, parameters: list[float], tolerance: Tolerance) -> None:
+    def __init__(
+        self,
+        model: Model,
+        parameters: list[float],
+        tolerance: Tolerance,
+        initial: Mapping[str, float] | None = None,
+    ) -> None:
         self.tolerance = tolerance
         self.lower = np.array([-np.inf if state.lower is None else state.lower for state in model.states])
+        self._names = [state.name for state in model.states]
         try:
-            self._bind(model, parameters)
+            self._bind(model, parameters, initial or {})
         except (ArithmeticError, ValueError) as exc:
             raise _unusable(model, parameters, exc) from exc
-        self._names = [state.name for state in model.states]
         self._peak = np.abs(self.initial)
         self.rounding = 0.0  # furthest that a state lay below its limit, forgiven as rounding
 
-    def _bind(self, model: Model, parameters: list[float]) -> None:
+    def _bind(self, model: Model, parameters: list[float], initial: Mapping[str, float]) -> None:
         functions = python_functions(model)
         self._rates: Rates = functions.rates(parameters)
         self._jacobian: Jacobian = functions.jacobian(parameters)
         self._updates: dict[str, Updater] = {name: bind(parameters) for name, bind in functions.impulses.items()}
         self.initial = np.array(functions.initial(parameters), dtype=np.float64)
+        for name, value in initial.items():
+            if name not in self._names:
+                raise unknown_name(f"setting an initial state of the model {model.name!r}", name, self._names)
+            self.initial[self._names.index(name)] = value
+        self._check_initial(model)
         self._rates(self.initial.tolist(), 0.0)  # a division by a zero parameter shows here, not mid-run
+
+    def _check_initial(self, model: Model) -> None:
+        for state, value in zip(model.states, self.initial.tolist(), strict=True):
+            if not (abs(value) < UNBOUNDED and (state.lower is None or value >= state.lower)):
+                raise ModelError(
+                    doing=f"setting the initial states of the model {model.name!r}",
+                    found=f"{state.name} = {value:g}",
+                    expected="a finite number" + ("" if state.lower is None else f", at least {state.lower:g}"),
+                    try_=f"another initial value of {state.name} ({state.meaning})",
+                )
 
     def integrate(self, y: FloatArray, start: float, times: FloatArray) -> Segment:
         """Integrate from `y` at `start` and return the states at ascending `times`.
@@ -80,6 +116,19 @@ class Reference:
         times : array, shape (n_t,)
             The last one ends the segment. [day]
         """
+        count = int(np.searchsorted(times, start + _INSTANT * max(1.0, abs(start)), side="right"))
+        if count == 0:
+            return self._integrate(y, start, times)
+        try:  # LSODA cannot begin with a step that small; a straight line is exact to rounding
+            values = y + np.outer(times[:count] - start, self._rates(y.tolist(), start))
+        except (ArithmeticError, ValueError) as exc:
+            return Segment(np.full((len(times), len(y)), np.nan), f"the equations failed ({exc})", 0, 0)
+        if count == len(times):
+            return Segment(np.maximum(values, self.lower), self._check(values, times), 1, 0)
+        rest = self._integrate(y, start, times[count:])
+        return replace(rest, values=np.vstack([np.maximum(values, self.lower), rest.values]))
+
+    def _integrate(self, y: FloatArray, start: float, times: FloatArray) -> Segment:
         grid = np.concatenate(([start], times))
         try:
             with warnings.catch_warnings():
