@@ -22,9 +22,6 @@ def registry() -> pint.UnitRegistry[Any]:
         "mutation = []",
         "base = []",
         "IU = []",
-        "LLN = []",
-        "ULN = []",
-        "AU = []",
     ):
         ureg.define(line)
     return ureg
