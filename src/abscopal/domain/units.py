@@ -22,6 +22,7 @@ def registry() -> pint.UnitRegistry[Any]:
         "mutation = []",
         "base = []",
         "IU = []",
+        "arb_unit = []",
     ):
         ureg.define(line)
     return ureg
