@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from abscopal.blood.immune_dose import cohort_context, edric, edric_from_case
+from abscopal.blood.immune_dose import cohort_context, edric, edric_from_case, outcome_associations
 from abscopal.domain.errors import InputError
 
 FULL = {"Lung_L": 10.0, "Lung_R": 20.0, "Heart": 8.0, "Liver": 5.0}
@@ -77,7 +77,20 @@ def test_impossible_doses_are_refused(bad: tuple[float, float, float, int]) -> N
 
 
 def test_cohort_values_come_with_their_status() -> None:
-    lung = cohort_context("NSCLC")
+    lung = cohort_context(["NSCLC"])
     assert {row.value for row in lung} == {5.6, 6.3, 6.26}
     assert all(row.status == "read" for row in cohort_context())
     assert len(cohort_context()) > len(lung)
+    assert {row.value for row in edric(1, 1, 1, 30, mean_liver=1.0).context} == {3.6, 4.38}
+    assert set(lung) < set(edric(1, 1, 1, 30).context)
+
+
+def test_misprinted_and_recalled_associations_carry_their_mark() -> None:
+    by_status = {row.hazard_ratio: row for row in outcome_associations()}
+    assert (by_status[1.072].status, by_status[1.17].status, by_status[1.12].status) == (
+        "uncertain",
+        "recalled",
+        "read",
+    )
+    assert ".1072" in by_status[1.072].remark
+    assert by_status[1.207].p_value is None

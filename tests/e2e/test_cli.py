@@ -100,3 +100,21 @@ print("CPU", time.process_time())
         for _ in range(3)
     )
     assert best < 1.0
+
+
+def test_an_output_that_is_a_file_is_refused_before_anything_is_computed(thorax_case: Path, tmp_path: Path) -> None:
+    patient = tmp_path / "patient.toml"
+    patient.write_text('disease = "NSCLC"')
+    (tmp_path / "out").write_text("a file where the folder should be")
+    words = ("assess", str(thorax_case), "--patient", str(patient), "--out", str(tmp_path / "out"), "--quick")
+    assert_refused(abscopal(*words), "which is a file")
+    assert (tmp_path / "out").read_text().startswith("a file")
+
+
+def test_what_the_system_refuses_is_told_without_a_traceback(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("a file where a folder should be")
+    done = abscopal("simulate", "--out", str(blocked / "course.csv"))
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "reading or writing a file" in done.stderr

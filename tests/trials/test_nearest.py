@@ -109,7 +109,18 @@ def test_an_endpoint_nobody_reported_is_answered_without_numbers():
     answer = evidence_summary(endpoint="EFS")[-1]
     assert answer.pool is None
     assert answer.verdict == INSUFFICIENT
-    assert "no trial" in answer.statement
+    assert answer.statement == (
+        "Adding RT to ICI: insufficient evidence; "
+        "no EFS hazard ratio from trials that randomised RT with ICI in both arms."
+    )
+
+
+def test_every_order_of_ici_and_rt_is_answered():
+    for sequence in ("adjuvant", "both", "concurrent", "sequential", "neoadjuvant", None):
+        for endpoint in ("OS", "PFS", "EFS", "pCR"):
+            for answer in evidence_summary(disease="melanoma", sequence=sequence, endpoint=endpoint):
+                assert answer.verdict
+                assert (answer.pool is None) == (not answer.trials)
 
 
 def test_zero_variance_is_not_called_agreement():

@@ -14,6 +14,7 @@ import pytest
 from abscopal.trials.checks import standard_error
 from abscopal.trials.evidence import select
 from abscopal.trials.pooling import pool
+from abscopal.trials.regression import egger, meta_regression
 
 # tuberculosis, no tuberculosis: vaccinated | control
 BCG = np.array(
@@ -151,3 +152,64 @@ def test_two_study_intervals_are_as_wide_as_one_degree_of_freedom_makes_them():
     rows = select(endpoint="OS", pool="rt")
     low, high = pool(rows["log_hr"], rows["se"]).hk_interval
     assert math.log(high / low) > 5
+
+
+# during/after ratio of hazard ratios: alone, and with an indicator of trials that swap the ICI for another drug
+TIMING = {
+    "OS": ("1.31 (1.05-1.63)", "1.17 (0.93-1.48)"),
+    "PFS": ("1.51 (1.09-2.09)", "1.28 (0.96-1.72)"),
+    "PFS+EFS": ("1.22 (0.92-1.61)", None),
+}
+ENI = ["1.33 (0.98-1.81)", "1.20 (0.81-1.76)", "1.14 (0.76-1.71)"]
+EGGER = {"OS": ("-0.05", "0.96"), "PFS": ("0.95", "0.62"), "PFS+EFS": ("-0.13", "0.91")}
+
+
+def text(slope):
+    return f"{slope.ratio:.2f} ({slope.interval[0]:.2f}-{slope.interval[1]:.2f})"
+
+
+def indicators(rows):
+    return {
+        "eni": (rows["eni"] == "yes").astype(float),
+        "during": (rows["timing"] == "during").astype(float),
+        "swap": (rows["comparison_type"] == "swap_ici").astype(float),
+    }
+
+
+@pytest.mark.parametrize("endpoint", TIMING)
+def test_meta_regression_on_timing(endpoint):
+    rows = select(endpoint=tuple(endpoint.split("+")))
+    x, effects = indicators(rows), (rows["log_hr"], rows["se"])
+    alone, adjusted = TIMING[endpoint]
+    assert text(meta_regression(*effects, {"during": x["during"]}).slopes["during"]) == alone
+    found = meta_regression(*effects, {"during": x["during"], "swap": x["swap"]}).slopes["during"]
+    if adjusted is not None:
+        assert text(found) == adjusted
+
+
+def test_meta_regression_that_misses_its_target():
+    """PFS+EFS with the swap indicator: 1.07 (0.85-1.33) is stated, the restricted maximum gives 1.0647."""
+    rows = select(endpoint=("PFS", "EFS"))
+    x = indicators(rows)
+    found = meta_regression(rows["log_hr"], rows["se"], {"during": x["during"], "swap": x["swap"]})
+    assert text(found.slopes["during"]) == "1.06 (0.85-1.33)"
+    assert found.slopes["during"].ratio == pytest.approx(1.0647, abs=5e-5)
+
+
+def test_meta_regression_on_elective_nodes():
+    """Section 3.3: alone, with timing, with timing and control type."""
+    rows = select(endpoint="OS")
+    rows = rows.loc[rows["eni"] != ""]
+    x = indicators(rows)
+    found = [
+        text(meta_regression(rows["log_hr"], rows["se"], {name: x[name] for name in names}).slopes["eni"])
+        for names in (("eni",), ("eni", "during"), ("eni", "during", "swap"))
+    ]
+    assert found == ENI
+
+
+@pytest.mark.parametrize("endpoint", EGGER)
+def test_egger(endpoint):
+    rows = select(endpoint=tuple(endpoint.split("+")))
+    found = egger(rows["log_hr"], rows["se"])
+    assert (f"{found.intercept:.2f}", f"{found.p:.2f}") == EGGER[endpoint]

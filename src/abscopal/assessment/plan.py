@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from abscopal.assessment.types import PlanSummary
 from abscopal.domain.errors import InputError
 from abscopal.domain.patient import Patient
-from abscopal.domain.regimen import DrugDose, Regimen
-from abscopal.dose.dicom.intake import Case, PlanFacts
+from abscopal.domain.regimen import Regimen
+from abscopal.dose.dicom.intake import Beam, Case, PlanFacts
 from abscopal.knowledge.load import load
+from abscopal.pharmacology.schedules import expand_schedules
 from abscopal.radiobiology.isoeffect import bed, eqd2
 from abscopal.radiobiology.tissue import alpha_beta_of, alpha_beta_of_disease
 
@@ -36,7 +37,7 @@ class Course:
 
     @property
     def prescription(self) -> float:
-        """Total dose. [Gy]"""
+        """Total dose, in Gy."""
         return self.n_fractions * self.dose_per_fraction
 
 
@@ -54,7 +55,7 @@ def plan_course(case: Case, patient: Patient) -> Course:
     beam_on, beam_on_origin = _beam_on(plan, patient)
     therapy = patient.radiotherapy
     regimen = Regimen.equal_fractions(
-        dose, n, weekdays=therapy.weekdays, interval=therapy.interval, drug_doses=_drug_doses(patient)
+        dose, n, weekdays=therapy.weekdays, interval=therapy.interval, drug_doses=expand_schedules(patient.drugs)
     )
     return Course(regimen, n, dose, alpha_beta, alpha_beta_origin, beam_on, beam_on_origin)
 
@@ -67,7 +68,7 @@ def summarise(case: Case, course: Course) -> PlanSummary:
         n_fractions=course.n_fractions,
         dose_per_fraction_gy=course.dose_per_fraction,
         prescription_gy=course.prescription,
-        prescription_origin="RTPLAN",
+        prescription_origin="; ".join(plan.notes) or "RTPLAN",
         grid_max_gy=case.dose.max,
         beams=tuple(_beam_line(beam) for beam in plan.beams),
         beam_on_s=course.beam_on_s,
@@ -80,7 +81,7 @@ def summarise(case: Case, course: Course) -> PlanSummary:
 
 
 def late_alpha_beta() -> float:
-    """α/β of late-reacting normal tissue. [Gy]"""
+    """α/β of late-reacting normal tissue, in Gy."""
     return alpha_beta_of("late_normal").alpha_beta
 
 
@@ -110,26 +111,16 @@ def _beam_on(plan: PlanFacts, patient: Patient) -> tuple[float, str]:
         return given, "patient.toml"
     if plan.beam_on_s:
         return plan.beam_on_s, "RTPLAN meterset over dose rate"
-    return load("blood/delivery")["beam_on_time"], "assumed: RTPLAN gives no dose rate (blood/delivery:beam_on_time)"
+    return load("blood/circulation")["beam_on_time"], "assumed: the plan gives no dose rate"
 
 
-def _drug_doses(patient: Patient) -> list[DrugDose]:
-    doses = [
-        DrugDose(drug=drug.name, mg=drug.dose, day=drug.first_day + k * drug.interval)
-        for drug in patient.drugs
-        for k in range(drug.doses)
-    ]
-    return sorted(doses, key=lambda dose: dose.day)
-
-
-def _beam_line(beam: object) -> str:
-    name, energy = getattr(beam, "name", ""), getattr(beam, "energy_mv", None)
-    start, stop = getattr(beam, "gantry_start", None), getattr(beam, "gantry_stop", None)
-    parts = [str(name)]
-    if energy:
-        parts.append(f"{energy:g} MV")
-    if start is not None:
-        parts.append(f"gantry {start:g}°" + (f" to {stop:g}°" if stop not in (None, start) else ""))
-    if getattr(beam, "meterset", None):
-        parts.append(f"{getattr(beam, 'meterset'):.0f} MU")  # noqa: B009
-    return ", ".join(parts)
+def _beam_line(beam: Beam) -> str:
+    parts = [beam.name or "unnamed beam", beam.radiation_type.lower()]
+    if beam.energy_mv is not None:
+        parts.append(f"{beam.energy_mv:g} MV" if beam.radiation_type == "PHOTON" else f"{beam.energy_mv:g} MeV")
+    if beam.gantry_start is not None:
+        turn = "" if beam.gantry_stop in (None, beam.gantry_start) else f" to {beam.gantry_stop:g}°"
+        parts.append(f"gantry {beam.gantry_start:g}°{turn}")
+    if beam.meterset is not None:
+        parts.append(f"{beam.meterset:.0f} MU")
+    return ", ".join(part for part in parts if part)

@@ -8,7 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from abscopal.domain.manifest import RESEARCH_USE, Manifest
-from abscopal.domain.risk import Evidence, Risk
+from abscopal.domain.risk import Risk
+from abscopal.stratification.score import Score
+from abscopal.toxicity.answer import NotComputable
+from abscopal.trials.nearest import TrialRow
+from abscopal.trials.summary import EvidenceSummary
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -80,6 +84,7 @@ class Quantity(Part):
     label: str
     value: Finite | None
     unit: str
+    status: str
     not_computable: str = ""
     notes: tuple[str, ...] = ()
 
@@ -97,9 +102,11 @@ class AlcForecast(Part):
     nadir_low: Finite
     nadir_high: Finite
     nadir_day: Finite
-    grade: str
-    grade_low: str
-    grade_high: str
+    grade: int
+    grade_band: tuple[int, int]
+    grade_limits: tuple[Finite, ...]
+    alpha_band: tuple[Finite, Finite]
+    status: str
     notes: tuple[str, ...]
 
 
@@ -174,72 +181,11 @@ class DrugCourse(Part):
     drug: str
     ici_class: str
     parameters: str
-    concentration: Curve
-    occupancy: Curve | None
-    first_trough: Finite | None
+    concentration: Curve | None = None
+    occupancy: Curve | None = None
+    first_trough_mg_per_l: Finite | None = None
+    not_computable: str = ""
     notes: tuple[str, ...] = ()
-
-
-class Missing(Part):
-    """A model that could not be evaluated, and what it needs."""
-
-    model: str
-    endpoint: str
-    organ: str
-    needs: str
-
-
-class ScoreRow(Part):
-    """One patient score."""
-
-    name: str
-    label: str
-    value: Finite | None
-    unit: str
-    category: str
-    evidence: Evidence
-    status: str
-    source: str
-    inputs: dict[str, float | str]
-    notes: tuple[str, ...]
-    not_computable: str
-
-
-class TrialRow(Part):
-    """One trial result near the patient's regimen."""
-
-    trial: str
-    disease: str
-    setting: str
-    comparison: str
-    schedule: str
-    sequence: str
-    endpoint: str
-    hr: Finite | None
-    hr_low: Finite | None
-    hr_high: Finite | None
-    ci_level: Finite | None
-    n: int | None
-    reference: str
-    status: str
-    flags: tuple[str, ...]
-    why: str
-
-
-class PoolRow(Part):
-    """A random-effects pool of randomised trials."""
-
-    label: str
-    k: int
-    method: str
-    hr: Finite
-    hr_low: Finite
-    hr_high: Finite
-    prediction_low: Finite | None
-    prediction_high: Finite | None
-    tau2: Finite
-    i2_percent: Finite
-    reading: str
 
 
 class ParameterRow(Part):
@@ -267,15 +213,15 @@ class Assessment(Part):
     structures: tuple[StructureSummary, ...]
     immune_dose: ImmuneDose
     drugs: tuple[DrugCourse, ...]
-    window: WindowAnswer | None
-    window_not_computable: str = ""
+    window: WindowAnswer
     alternatives: tuple[AlternativeRow, ...]
     alternatives_notes: tuple[str, ...]
     risks: tuple[Risk, ...]
-    risks_missing: tuple[Missing, ...]
-    scores: tuple[ScoreRow, ...]
+    risks_not_computable: tuple[NotComputable, ...]
+    risk_anchors: tuple[NotComputable, ...]
+    scores: tuple[Score, ...]
     trials: tuple[TrialRow, ...]
-    pools: tuple[PoolRow, ...]
+    evidence: tuple[EvidenceSummary, ...]
     parameters: tuple[ParameterRow, ...]
     notes: tuple[str, ...]
     manifest: Manifest

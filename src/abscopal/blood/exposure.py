@@ -46,12 +46,27 @@ class CourseBloodDose:
         [Gy]
     v_any : float
         Share of blood touched at least once, v of one fraction to 1-(1-v)^n. [1]
+    fraction : BloodDose
+        One fraction of it.
     """
 
     n_fractions: int
     mean: float
     sd: float
     v_any: float
+    fraction: "BloodDose"
+
+    def surviving_fraction(self, alpha: float) -> float:
+        """Share of blood-borne cells surviving all fractions, without recovery: SF_1 to the power n.
+
+        Not a prediction of a lymphocyte count, which recovers and exchanges with organs.
+
+        Parameters
+        ----------
+        alpha : float
+            [Gy^-1]
+        """
+        return self.fraction.surviving_fraction(alpha) ** self.n_fractions
 
 
 @dataclass(frozen=True)
@@ -101,7 +116,9 @@ class BloodDose:
                 try_="the fraction count of the plan",
             )
         touched = 1.0 - (1.0 - self.v_any) ** n_fractions
-        return CourseBloodDose(n_fractions, n_fractions * self.mean, float(np.sqrt(n_fractions)) * self.sd, touched)
+        return CourseBloodDose(
+            n_fractions, n_fractions * self.mean, float(np.sqrt(n_fractions)) * self.sd, touched, self
+        )
 
     @property
     def beam_on(self) -> float:

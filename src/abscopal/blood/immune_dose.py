@@ -5,8 +5,8 @@ sqrt(n/45) only.
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from abscopal.domain.errors import InputError
@@ -16,6 +16,7 @@ Form = Literal["chest", "oesophagus"]
 SHEET = "blood/edric"
 BOTH_LUNGS = ("Lungs", "Lungs-GTV")
 SIDES = ("Lung_L", "Lung_R")
+FORM_DISEASES: Mapping[Form, tuple[str, ...]] = {"chest": ("NSCLC", "SCLC"), "oesophagus": ("esophageal",)}
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,22 @@ class CohortValue:
 
 
 @dataclass(frozen=True)
+class Association:
+    """A hazard ratio *associated* with the index; tumour size and stage confound it.
+
+    Never multiply ratios of different cohorts.
+    """
+
+    cohort: str
+    contrast: str
+    endpoint: str
+    hazard_ratio: float
+    p_value: float | None
+    status: str
+    remark: str
+
+
+@dataclass(frozen=True)
 class ImmuneDose:
     """EDRIC of a course, or why it cannot be computed.
 
@@ -58,6 +75,8 @@ class ImmuneDose:
         More fractions than the index was built for.
     status : str
         `"read"`, or `"assumed"` where an assumption of ours enters the value.
+    context : tuple of CohortValue
+        Published cohorts of the same form of the index, for comparison only.
     """
 
     value: float | None
@@ -70,6 +89,7 @@ class ImmuneDose:
     notes: tuple[str, ...] = ()
     unit: str = "Gy"
     label: str = "EDRIC"
+    context: tuple[CohortValue, ...] = ()
 
 
 def edric(
@@ -161,6 +181,7 @@ def edric_from_mean_body_dose(
         inputs={**doses, "fractions": float(n_fractions)},
         extrapolated=beyond,
         notes=notes,
+        context=cohort_context(FORM_DISEASES["chest" if mean_liver is None else "oesophagus"]),
     )
 
 
@@ -209,24 +230,17 @@ def edric_from_case(
         return ImmuneDose(None, form, {}, {}, not_computable=reason, notes=lung_notes)
     result = edric(lung, heart, body_integral_gy_cm3, n_fractions, liver if form == "oesophagus" else None)
     one_lung = not any(name in mean_doses for name in BOTH_LUNGS) and not all(side in mean_doses for side in SIDES)
-    return ImmuneDose(
-        value=result.value,
-        form=form,
-        components=result.components,
-        inputs=result.inputs,
-        extrapolated=result.extrapolated,
-        status="assumed" if one_lung else "read",
-        notes=(*lung_notes, *result.notes),
-    )
+    status = "assumed" if one_lung else result.status
+    return replace(result, status=status, notes=(*lung_notes, *result.notes))
 
 
-def cohort_context(disease: str | None = None) -> tuple[CohortValue, ...]:
-    """Values of EDRIC in published cohorts (of one disease, by its name in `patient.toml`).
+def cohort_context(diseases: Sequence[str] = ()) -> tuple[CohortValue, ...]:
+    """Values of EDRIC in published cohorts, of these diseases (names of `patient.toml`) or of all.
 
     They describe those cohorts. They are no limits, and no dose was chosen by them.
     """
     table = load(SHEET).table("cohorts")
-    rows = table if disease is None else table[table["disease"].fillna("").str.lower() == disease.lower()]
+    rows = table[table["disease"].isin(list(diseases))] if diseases else table
     return tuple(
         CohortValue(
             cohort=str(row["cohort"]),
@@ -238,6 +252,23 @@ def cohort_context(disease: str | None = None) -> tuple[CohortValue, ...]:
             status=str(row["status"]),
         )
         for row in rows.to_dict(orient="records")
+    )
+
+
+def outcome_associations() -> tuple[Association, ...]:
+    """Published associations of EDRIC with survival, every one observational."""
+    rows = load(SHEET).table("associations").fillna({"remark": ""}).to_dict(orient="records")
+    return tuple(
+        Association(
+            cohort=str(row["cohort"]),
+            contrast=str(row["contrast"]),
+            endpoint=str(row["endpoint"]),
+            hazard_ratio=float(row["hazard_ratio"]),
+            p_value=_or_none(float(row["p_value"])),
+            status=str(row["status"]),
+            remark=str(row["remark"]),
+        )
+        for row in rows
     )
 
 

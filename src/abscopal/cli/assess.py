@@ -1,7 +1,5 @@
 """`abscopal assess CASE --patient patient.toml --out OUT`: the whole walk for one patient."""
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,9 +24,15 @@ def assess(
     frame_mismatch: Annotated[
         bool, typer.Option("--allow-frame-mismatch", help="Use dose and structures of different frames of reference.")
     ] = False,
-    quick: Annotated[bool, typer.Option("--quick", help="Leave out the window's ablations and parameter scatter.")] = False,
-    example: Annotated[bool, typer.Option("--example-patient", help="Print a documented patient.toml and stop.")] = False,
-    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of assessment.json and stop.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Leave out the window's ablations and parameter scatter.")
+    ] = False,
+    example: Annotated[
+        bool, typer.Option("--example-patient", help="Print a documented patient.toml and stop.")
+    ] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON schema of assessment.json and stop.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Assess one patient: dose, immune dose, window, alternatives, toxicity, scores, evidence."""
@@ -68,18 +72,25 @@ def run(
         from abscopal.dose.dicom.intake import read_case
         from abscopal.report.html import write_json, write_report
 
+        _check_out(out)
         patient = read_patient(_text(patient_path), name=patient_path.name)
         case = read_case(case_path, names=patient.structures, allow_frame_mismatch=allow_frame_mismatch)
         answer = assess_case(
             case,
             patient,
-            command=shlex.join(["abscopal", *(Path(word).name if "/" in word else word for word in sys.argv[1:])]),
-            extra_inputs={patient_path.name: sha256_file(patient_path)},
+            command=_command(allow_frame_mismatch, quick),
+            extra_inputs={"patient.toml": sha256_file(patient_path)},
             quick=quick,
         )
         write_json(answer, out / "assessment.json")
         write_report(answer, out / "report.html", case)
     return answer
+
+
+def _command(allow_frame_mismatch: bool, quick: bool) -> str:
+    """The command with its options but without the user's file names, which may name a patient."""
+    flags = (" --allow-frame-mismatch" if allow_frame_mismatch else "") + (" --quick" if quick else "")
+    return f"abscopal assess CASE --patient patient.toml --out OUT{flags}"
 
 
 def show(answer: "Assessment", out: Path) -> None:
@@ -96,6 +107,17 @@ def show(answer: "Assessment", out: Path) -> None:
         console.print(f"note  {note}", markup=False)
     console.print(answer.research_use, style="yellow", markup=False)
     console.print(f"report  {out / 'report.html'}\nnumbers {out / 'assessment.json'}", markup=False, soft_wrap=True)
+
+
+def _check_out(out: Path) -> None:
+    """Refuse an output folder that cannot be one, before anything is computed."""
+    if out.exists() and not out.is_dir():
+        raise InputError(
+            doing="preparing the output folder",
+            found=f"{out.name}, which is a file",
+            expected="a folder, or a name that is still free",
+            try_="another folder for --out",
+        )
 
 
 def _text(path: Path) -> str:

@@ -18,7 +18,9 @@ def add_to(app: typer.Typer) -> None:
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the sample, the report and the JSON file.")] = Path("demo"),
-    quick: Annotated[bool, typer.Option("--quick", help="Leave out the window's ablations and parameter scatter.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Leave out the window's ablations and parameter scatter.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Fetch the breast sample (or build the thorax case), assess it and write the report."""

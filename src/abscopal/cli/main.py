@@ -55,6 +55,21 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         _say(error, as_json="--json" in words)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if "--debug" in words:
+            raise
+        _say(_as_ours(error), as_json="--json" in words)
+        sys.exit(AbscopalError.exit_code)
+
+
+def _as_ours(error: OSError) -> AbscopalError:
+    """A refusal of the operating system, such as a full disk, in the form of every other message."""
+    return AbscopalError(
+        doing="reading or writing a file",
+        found=f"{error.strerror or type(error).__name__}: {error.filename or 'no file named'}",
+        expected="a file or folder this user may read and write, and room on the disk",
+        try_="another folder for --out",
+    )
 
 
 def _say(error: AbscopalError, *, as_json: bool) -> None:

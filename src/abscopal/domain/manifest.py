@@ -8,6 +8,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from abscopal.domain.version import __version__
+
 RESEARCH_USE = (
     "Research software. Not a medical device, not validated for clinical use; "
     "nothing here may be used to choose or change a patient's treatment."
@@ -44,8 +46,6 @@ def make_manifest(
     *, command: str, inputs: Mapping[str, str], parameters_sha256: str, seed: int | None = None
 ) -> Manifest:
     """A manifest stamped with this version, this platform and the present time (UTC)."""
-    from abscopal import __version__
-
     return Manifest(
         version=__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),

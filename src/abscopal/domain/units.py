@@ -22,9 +22,7 @@ def registry() -> pint.UnitRegistry[Any]:
         "mutation = []",
         "base = []",
         "IU = []",
-        "LLN = []",
-        "ULN = []",
-        "AU = []",
+        "arb_unit = []",
     ):
         ureg.define(line)
     return ureg

@@ -12,7 +12,7 @@ import numpy as np
 
 from abscopal.domain.errors import DicomError, InputError
 from abscopal.dose.grid import DoseGrid, DoseKind, FloatArray, Lattice, require_convertible
-from abscopal.dose.rasterise import Slabs, coverage
+from abscopal.dose.rasterise import ROUNDING, Slabs, coverage
 from abscopal.dose.structures import END_CAP, Structure
 from abscopal.radiobiology.isoeffect import eqd2_of_total
 
@@ -233,8 +233,8 @@ def dvh_of_samples(
             expected=f"at most {MAX_BINS} bins of positive width",
             try_=f"bin_gy={BIN_GY}",
         )
-    edges = bin_gy * np.arange(int(doses[-1] / bin_gy) + 3)
-    fraction = received[np.searchsorted(doses, edges)] / received[0]
+    edges: FloatArray = bin_gy * np.arange(int(doses[-1] / bin_gy) + 3, dtype=np.float64)
+    fraction: FloatArray = np.asarray(received[np.searchsorted(doses, edges)] / received[0], dtype=np.float64)
     mean = float(np.clip(doses @ volumes_cm3 / volumes_cm3.sum(), doses[0], doses[-1]))
     return DVH(organ, edges, fraction, float(received[0]), mean, float(doses[0]), float(doses[-1]), kind=kind)
 
@@ -284,7 +284,7 @@ def _sample(
     whole = sum(float(part.sum()) for part in parts) * fine.voxel_volume_cm3
     for part in removed:
         filled = filled - coverage(part, fine)
-    inside = filled > 0
+    inside = filled > ROUNDING
     return _refined_dose(dose, box, first, factor)[inside], filled[inside] * fine.voxel_volume_cm3, whole
 
 

@@ -49,9 +49,10 @@ class Lattice:
         """Outer corner of the first voxel (x, y, z), in mm."""
         return np.array(self.origin) - np.array(self.spacing) / 2
 
-    def centres(self, axis: int) -> FloatArray:
-        """Voxel centres along axis 0 (x), 1 (y) or 2 (z), in mm."""
-        return self.origin[axis] + self.spacing[axis] * np.arange(self.shape[axis])
+    @property
+    def upper(self) -> FloatArray:
+        """Outer corner of the last voxel (x, y, z), in mm."""
+        return np.asarray(self.lower + np.array(self.spacing) * np.array(self.shape), dtype=np.float64)
 
     def window(self, low: FloatArray, high: FloatArray) -> tuple["Lattice", tuple[int, int, int]]:
         """The part that covers the box from `low` to `high`, and the index (i, j, k) where it starts.
@@ -285,7 +286,7 @@ def _continuous_index(grid: DoseGrid, points_lps: FloatArray) -> tuple[FloatArra
     points = np.asarray(points_lps, dtype=np.float64).reshape(-1, 3)
     index = (points - grid.affine[:3, 3]) @ np.linalg.inv(grid.affine[:3, :3]).T
     size = np.array(grid.values.shape[::-1])
-    inside = ((index >= -0.5) & (index <= size - 0.5)).all(axis=1)
+    inside: NDArray[np.bool_] = np.all((index >= -0.5) & (index <= size - 0.5), axis=1)
     return index, inside
 
 

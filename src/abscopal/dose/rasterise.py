@@ -17,8 +17,9 @@ from abscopal.dose.grid import FloatArray, Lattice
 
 PLANE_TOLERANCE_MM = 0.05  # contours closer than this in z share a plane
 AXIAL_TOLERANCE_MM = 0.5  # a contour may be this far from flat
-SCAN_LINE_MM = 0.25  # widest scan line
+SCAN_LINE_MM = 0.1  # widest scan line; an edge along x is placed to half of it
 MIN_SCAN_LINES = 4  # per voxel row
+ROUNDING = 1e-9  # running sums leave this much behind where a contour ends
 GAP_FACTOR = 2.5  # wider than this many median spacings is a gap between two pieces
 
 
@@ -212,14 +213,16 @@ def coverage(pieces: Slabs, lattice: Lattice) -> FloatArray:
     for plane, area in _plane_areas(pieces, lattice):
         for k in np.flatnonzero(overlap[:, plane]):
             filled[k] += overlap[k, plane] * area
-    return np.clip(filled, 0.0, 1.0, out=filled)
+    filled[filled < ROUNDING] = 0.0
+    return np.minimum(filled, 1.0, out=filled)
 
 
 def _slab_overlap(pieces: Slabs, lattice: Lattice) -> FloatArray:
     """Share of each slice's thickness in each slab, shape (nz, n_planes)."""
     bottom = lattice.lower[2] + lattice.spacing[2] * np.arange(lattice.shape[2])[:, None]
-    shared = np.minimum(bottom + lattice.spacing[2], pieces.top) - np.maximum(bottom, pieces.bottom)
-    return np.maximum(shared, 0.0) / lattice.spacing[2]
+    shared: FloatArray = np.minimum(bottom + lattice.spacing[2], pieces.top) - np.maximum(bottom, pieces.bottom)
+    overlap: FloatArray = np.maximum(shared, 0.0) / lattice.spacing[2]
+    return overlap
 
 
 def _plane_areas(pieces: Slabs, lattice: Lattice) -> Iterator[tuple[int, FloatArray]]:
@@ -237,6 +240,7 @@ def _plane_areas(pieces: Slabs, lattice: Lattice) -> Iterator[tuple[int, FloatAr
         part = slice(bounds[plane], bounds[plane + 1])
         cell = row[part] * width + pixel[part]
         weight = hits.sign[part] / n_lines
-        step = np.bincount(cell, weight * (1 - beyond[part]), minlength=ny * width)
+        step: FloatArray = np.zeros(ny * width)
+        step += np.bincount(cell, weight * (1 - beyond[part]), minlength=ny * width)
         step += np.bincount(cell + 1, weight * beyond[part], minlength=ny * width)
         yield plane, np.cumsum(step.reshape(ny, width), axis=1)[:, :nx]

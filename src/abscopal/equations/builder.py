@@ -6,6 +6,7 @@ from typing import Literal
 
 import sympy as sp
 
+from abscopal.domain.errors import ModelError
 from abscopal.equations.model import Model
 from abscopal.equations.pieces import (
     Argument,
@@ -17,6 +18,7 @@ from abscopal.equations.pieces import (
     Switch,
     Term,
     Update,
+    Window,
 )
 from abscopal.equations.symbolic import expression as as_expression
 from abscopal.equations.symbolic import symbol
@@ -45,6 +47,7 @@ class ModelBuilder:
         self._terms: list[Term] = []
         self._impulses: list[Impulse] = []
         self._updates: list[Update] = []
+        self._windows: list[Window] = []
         self._switches: dict[str, Switch] = {}
         self._mechanism = ""
         self._needs: tuple[str, ...] = ()
@@ -95,22 +98,26 @@ class ModelBuilder:
         base: sp.Expr | float = 0,
         *,
         combine: Literal["sum", "product"] = "sum",
+        discontinuous: bool = False,
     ) -> sp.Symbol:
         """Declare an algebraic quantity to which mechanisms add terms or factors."""
         self._quantities.append(
-            Quantity(name, unit, meaning, as_expression(base), combine, self._mechanism, self._needs)
+            Quantity(name, unit, meaning, as_expression(base), combine, self._mechanism, self._needs, discontinuous)
         )
         return symbol(name)
 
-    def rate(self, state: str, name: str, expression: sp.Expr, *, needs: Sequence[str] = ()) -> None:
-        """Add a named term to the rate of a state."""
-        self.contribute(state, name, expression, needs=needs)
+    def rate(
+        self, state: str, name: str, expression: sp.Expr, *, needs: Sequence[str] = (), discontinuous: bool = False
+    ) -> None:
+        """Add a named term to the rate of a state; one that jumps must be declared `discontinuous`."""
+        self.contribute(state, name, expression, needs=needs, discontinuous=discontinuous)
 
-    def contribute(self, target: str, name: str, expression: sp.Expr, *, needs: Sequence[str] = ()) -> None:
+    def contribute(
+        self, target: str, name: str, expression: sp.Expr, *, needs: Sequence[str] = (), discontinuous: bool = False
+    ) -> None:
         """Add a named term (or factor) to a quantity; `needs` names further switches it depends on."""
-        self._terms.append(
-            Term(target, name, as_expression(expression), self._mechanism, tuple(dict.fromkeys((*self._needs, *needs))))
-        )
+        switches = tuple(dict.fromkeys((*self._needs, *needs)))
+        self._terms.append(Term(target, name, as_expression(expression), self._mechanism, switches, discontinuous))
 
     def impulse(self, name: str, meaning: str, arguments: Sequence[Argument], *, trigger: str = "") -> None:
         """Declare an impulse and its arguments."""
@@ -119,6 +126,129 @@ class ModelBuilder:
     def update(self, impulse: str, state: str, expression: sp.Expr) -> None:
         """Set the new value of a state at an impulse, in the values just before it."""
         self._updates.append(Update(impulse, state, as_expression(expression), self._mechanism, self._needs))
+
+    def rate_window(self, name: str, unit: str, meaning: str, *, trigger: str = "") -> sp.Symbol:
+        """Declare something given at a constant rate between two times, and return its rate.
+
+        The rate is a state without rate terms, moved up by the impulse `<name>_start` and down by
+        `<name>_stop`, so windows that overlap add. `simulation.windows.window_events` writes the events.
+
+        Parameters
+        ----------
+        name : str
+            Of the rate.
+        unit : str
+            Of the amount given; the rate has this unit per day.
+        meaning : str
+        trigger : str
+            `"fraction"` or `"drug:<name>"` if a regimen's fractions or doses may be given this way.
+        """
+        step = f"{name}_step"
+        window = Window(name, unit, meaning, f"{name}_start", f"{name}_stop", step, trigger, self._needs)
+        rate = self.state(name, f"{unit}/day", meaning, initial=0)
+        change = [Argument(step, f"{unit}/day", f"change of {name}")]
+        self.impulse(window.start, f"{meaning}: start", change)
+        self.impulse(window.stop, f"{meaning}: stop", change)
+        self.update(window.start, name, rate + symbol(step))
+        self.update(window.stop, name, rate - symbol(step))
+        self._windows.append(window)
+        return rate
+
+    def infusion(
+        self, name: str, state: str, meaning: str, *, unit: str = "", drug: str = "", share: sp.Expr | float = 1
+    ) -> sp.Symbol:
+        """Declare an infusion into a state and return its rate.
+
+        Parameters
+        ----------
+        name : str
+            Of the rate window, see `rate_window`.
+        state : str
+            Where it goes.
+        meaning : str
+        unit : str
+            Of the amount given; by default the unit of `state`, which must then be declared before.
+        drug : str
+            Doses of this drug in a regimen may be given by this infusion.
+        share : expression
+            What the rate is multiplied by, such as a bioavailability or one over a volume.
+
+        Raises
+        ------
+        ModelError
+            No `unit`, and a state that is not declared yet.
+        """
+        units = {declared.name: declared.unit for declared in self._states}
+        if not unit and state not in units:
+            raise ModelError(
+                doing=f"adding the infusion {name!r} to the model {self.name!r}",
+                found=f"no unit, and no state {state!r} so far",
+                expected="the unit of the amount given, or a state declared before",
+                try_="unit='mg'",
+            )
+        rate = self.rate_window(name, unit or units[state], meaning, trigger=f"drug:{drug}" if drug else "")
+        self.rate(state, meaning, as_expression(share) * rate)
+        return rate
+
+    def transit(
+        self,
+        name: str,
+        n: int,
+        mean_time: sp.Expr,
+        *,
+        flow: sp.Expr,
+        unit: str,
+        meaning: str,
+        source: str = "",
+        target: str = "",
+    ) -> sp.Expr:
+        """Delay a flow by a chain of `n` compartments, and return the flow that leaves it.
+
+        Each compartment empties at n/mean_time, so the time spent in the chain is Erlang distributed
+        with this mean and a coefficient of variation of 1/√n. Nothing is lost on the way.
+
+        Parameters
+        ----------
+        name : str
+            Compartments are the states `<name>_1` … `<name>_n`.
+        n : int
+            At least 1.
+        mean_time : expression
+            [day]
+        flow : expression
+            What enters. [unit/day]
+        unit : str
+            Of the compartments.
+        meaning : str
+        source : str
+            State that loses the flow; empty if it comes from outside or its loss is written elsewhere.
+        target : str
+            State that gains what leaves; empty if it leaves the model.
+
+        Raises
+        ------
+        ModelError
+            Fewer than one compartment.
+        """
+        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+            raise ModelError(
+                doing=f"adding the transit chain {name!r} to the model {self.name!r}",
+                found=f"{n} compartments",
+                expected="a whole number of at least 1",
+                try_="n=4; the spread of the delay is its mean divided by the root of n",
+            )
+        speed = n / as_expression(mean_time)
+        if source:
+            self.rate(source, f"into {name}", -flow)
+        passing = as_expression(flow)
+        for k in range(1, n + 1):
+            content = self.state(f"{name}_{k}", unit, f"{meaning}, compartment {k} of {n}", initial=0)
+            self.rate(f"{name}_{k}", "entry", passing)
+            passing = speed * content
+            self.rate(f"{name}_{k}", "passage", -passing)
+        if target:
+            self.rate(target, f"out of {name}", passing)
+        return passing
 
     def build(self) -> Model:
         """The checked model, all switches on."""
@@ -132,5 +262,6 @@ class ModelBuilder:
                 tuple(self._impulses),
                 tuple(self._updates),
                 tuple(self._switches.values()),
+                tuple(self._windows),
             ),
         )

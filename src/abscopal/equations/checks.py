@@ -8,9 +8,10 @@ import sympy as sp
 
 from abscopal.domain.errors import ModelError
 from abscopal.domain.registry import unknown_name
+from abscopal.equations.continuity import check_continuity
 from abscopal.equations.dimensions import DimensionMismatch, dimension_of, dimension_of_unit
-from abscopal.equations.pieces import TIME, Impulse, Named, Quantity, State, Term, Update
-from abscopal.equations.symbolic import symbols_of
+from abscopal.equations.pieces import TIME, Impulse, Named, Parameter, Quantity, State, Term, Update
+from abscopal.equations.symbolic import symbol, symbols_of
 
 if TYPE_CHECKING:
     from abscopal.equations.model import Model
@@ -21,6 +22,7 @@ def check(model: "Model") -> None:
     doing = f"building the model {model.name!r}"
     _names_are_unique(model, doing)
     _targets_exist(model, doing)
+    _values_are_allowed(model, doing)
     units = known_units(model)
     parameters = {parameter.name: parameter.unit for parameter in model.pieces.parameters}
     for state in model.states:
@@ -34,6 +36,7 @@ def check(model: "Model") -> None:
     _check_terms(model, units, doing)
     ordered_quantities(model)
     _check_updates(model, units, doing)
+    check_continuity(model)
 
 
 def known_units(model: "Model") -> dict[str, str]:
@@ -113,6 +116,44 @@ def _targets_exist(model: "Model", doing: str) -> None:
                 raise unknown_name(f"{doing}: a piece of {piece.mechanism}", name, switches)
 
 
+def _values_are_allowed(model: "Model", doing: str) -> None:
+    """Numbers written into the model: defaults of parameters and arguments, initial values."""
+    for parameter in model.pieces.parameters:
+        if parameter.value is not None:
+            checked_value(parameter, parameter.value)
+    for state in model.pieces.states:
+        low = float("-inf") if state.lower is None else state.lower
+        if state.initial.is_number and not (state.initial.is_finite and state.initial >= low):
+            raise ModelError(
+                doing=doing,
+                found=f"the initial value {state.initial} of {state.name}",
+                expected="a finite number" + ("" if state.lower is None else f", at least {low:g}"),
+                try_=f"another initial value, or another lower limit of {state.name}",
+            )
+    for impulse in model.pieces.impulses:
+        for argument in impulse.arguments:
+            if not 0 <= argument.default < float("inf"):
+                raise ModelError(
+                    doing=doing,
+                    found=f"the default {argument.default:g} of {argument.name} of the impulse {impulse.name!r}",
+                    expected="a finite number that is not negative",
+                    try_="writing the sign into the update",
+                )
+
+
+def checked_value(parameter: Parameter, value: float | None) -> float:
+    """The value of a parameter; one that is missing, not finite or below its minimum is refused."""
+    low = parameter.minimum
+    if value is not None and abs(value) < float("inf") and (low is None or value >= low):
+        return float(value)
+    raise ModelError(
+        doing=f"setting the parameter {parameter.name}",
+        found="no value" if value is None else f"{value:g}",
+        expected=f"a finite number in {parameter.unit}" + ("" if low is None else f", at least {low:g}"),
+        try_=f"giving {parameter.name} ({parameter.meaning}) a value",
+    )
+
+
 def _check_terms(model: "Model", units: dict[str, str], doing: str) -> None:
     states = {state.name: state.unit for state in model.states}
     quantities = {quantity.name: quantity for quantity in model.quantities}
@@ -133,9 +174,23 @@ def _check_updates(model: "Model", units: dict[str, str], doing: str) -> None:
 
 
 def _check_expression(expression: sp.Basic, wanted: str, units: dict[str, str], label: str, doing: str) -> None:
-    for name in sorted(_names(expression)):
-        if name not in units:
-            raise _unknown_symbol(name, units, label, doing)
+    for used in sorted(symbols_of(expression), key=str):
+        if used.name not in units:
+            raise _unknown_symbol(used.name, units, label, doing)
+        if used != symbol(used.name):
+            raise ModelError(
+                doing=doing,
+                found=f"{label} with another kind of symbol called {used.name!r}",
+                expected="the symbol that the builder returned",
+                try_=f"builder[{used.name!r}]",
+            )
+    if expression.has(sp.nan, sp.zoo, sp.oo, -sp.oo, sp.I):
+        raise ModelError(
+            doing=doing,
+            found=f"{label} = {expression}",
+            expected="an expression with finite real numbers",
+            try_="looking for a division by zero or the root of a negative number",
+        )
     try:
         dimension = dimension_of(expression, units)
     except DimensionMismatch as exc:

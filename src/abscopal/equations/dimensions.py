@@ -98,8 +98,8 @@ def _sum(expression: sp.Basic, units: Mapping[str, str]) -> Dimension | None:
 
 def _choice(expression: sp.Basic, units: Mapping[str, str]) -> Dimension | None:
     for branch in expression.args:
-        if isinstance(branch.args[1], Relational):
-            _alike(branch.args[1].args, units)
+        for comparison in branch.args[1].atoms(Relational):
+            _alike(comparison.args, units)
     return _alike([branch.args[0] for branch in expression.args], units)
 
 
@@ -137,8 +137,13 @@ def _alike(parts: Iterable[sp.Basic], units: Mapping[str, str]) -> Dimension | N
     return first
 
 
+def _step(expression: sp.Basic, units: Mapping[str, str]) -> Dimension:
+    dimension_of(expression.args[0], units)  # only the sign counts, so any unit will do
+    return PURE
+
+
 def _function(expression: sp.Basic, units: Mapping[str, str]) -> Dimension:
-    if not isinstance(expression, sp.exp | sp.log | sp.tanh | sp.Heaviside | sp.erf):
+    if not isinstance(expression, sp.exp | sp.log | sp.tanh | sp.erf):
         raise DimensionMismatch(f"the function {type(expression).__name__} is not part of the model language")
     for argument in expression.args:
         _pure(argument, units, f"the argument of {type(expression).__name__}")
@@ -158,4 +163,5 @@ _RULES: tuple[tuple[Any, _Rule], ...] = (
     (sp.Pow, _power),
     ((sp.Add, sp.Max, sp.Min, sp.Abs, Relational), _sum),
     (sp.Piecewise, _choice),
+    (sp.Heaviside, _step),
 )

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 import sympy as sp
 
-from abscopal.domain.errors import ModelError
 from abscopal.domain.registry import unknown_name
-from abscopal.equations.checks import check
-from abscopal.equations.pieces import Impulse, Parameter, Pieces, Quantity, State, Term, Update
+from abscopal.equations.checks import check, checked_value
+from abscopal.equations.pieces import Impulse, Parameter, Pieces, Quantity, State, Term, Update, Window
 from abscopal.equations.symbolic import symbols_of
 
 if TYPE_CHECKING:
@@ -63,6 +62,11 @@ class Model:
     def impulses(self) -> tuple[Impulse, ...]:
         """Active impulses."""
         return tuple(impulse for impulse in self.pieces.impulses if self._on(impulse.needs))
+
+    @cached_property
+    def windows(self) -> tuple[Window, ...]:
+        """Active rate windows; each is a state and two impulses as well."""
+        return tuple(window for window in self.pieces.windows if self._on(window.needs))
 
     @cached_property
     def terms(self) -> tuple[Term, ...]:
@@ -135,6 +139,15 @@ class Model:
             f"looking up an impulse of the model {self.name!r}", name, [impulse.name for impulse in self.impulses]
         )
 
+    def window(self, name: str) -> Window:
+        """The rate window called `name`; an unknown name answers with the close match."""
+        for window in self.windows:
+            if window.name == name:
+                return window
+        raise unknown_name(
+            f"looking up a rate window of the model {self.name!r}", name, [window.name for window in self.windows]
+        )
+
     def parameter_vector(self, overrides: Mapping[str, float] | None = None) -> list[float]:
         """Values in the order of `parameters`, defaults replaced by `overrides`.
 
@@ -153,7 +166,7 @@ class Model:
         for name in given:
             if name not in known:
                 raise unknown_name(f"setting a parameter of the model {self.name!r}", name, known)
-        return [_checked_value(parameter, given.get(parameter.name, parameter.value)) for parameter in self.parameters]
+        return [checked_value(parameter, given.get(parameter.name, parameter.value)) for parameter in self.parameters]
 
     def with_values(self, values: Mapping[str, float]) -> "Model":
         """The same equations with other default values."""
@@ -181,15 +194,3 @@ class Model:
         yield from (quantity.base for quantity in self.quantities)
         yield from (term.expression for term in self.terms)
         yield from (update.expression for update in self.updates)
-
-
-def _checked_value(parameter: Parameter, value: float | None) -> float:
-    low = parameter.minimum
-    if value is not None and abs(value) < float("inf") and (low is None or value >= low):
-        return float(value)
-    raise ModelError(
-        doing=f"setting the parameter {parameter.name}",
-        found="no value" if value is None else f"{value:g}",
-        expected=f"a finite number in {parameter.unit}" + ("" if low is None else f", at least {low:g}"),
-        try_=f"giving {parameter.name} ({parameter.meaning}) a value",
-    )

@@ -75,17 +75,25 @@ class Quantity(Named):
     combine: Literal["sum", "product"] = "sum"
     mechanism: str = ""
     needs: tuple[str, ...] = ()
+    discontinuous: bool = False
 
 
 @dataclass(frozen=True)
 class Term:
-    """One named contribution to the rate of a state, or to a quantity."""
+    """One named contribution to the rate of a state, or to a quantity.
+
+    Attributes
+    ----------
+    discontinuous : bool
+        Declares that the expression jumps on purpose; otherwise a jump that reaches a rate is refused.
+    """
 
     target: str
     name: str
     expression: sp.Expr
     mechanism: str = ""
     needs: tuple[str, ...] = ()
+    discontinuous: bool = False
 
     @property
     def label(self) -> str:
@@ -150,6 +158,30 @@ class Impulse:
 
 
 @dataclass(frozen=True)
+class Window(Named):
+    """Something given at a constant rate between two times; windows that overlap add.
+
+    It is a state of that name, constant between the impulses `start` and `stop`, which add to it and
+    take away from it.
+
+    Attributes
+    ----------
+    unit : str
+        Of the amount given; the rate is per day.
+    argument : str
+        Of both impulses: the change of the rate. [unit/day]
+    trigger : str
+        `"fraction"`, `"drug:<name>"`, or empty: what of a regimen it gives.
+    """
+
+    start: str
+    stop: str
+    argument: str
+    trigger: str = ""
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Pieces:
     """Every piece of a model, switched on or not."""
 
@@ -160,3 +192,4 @@ class Pieces:
     impulses: tuple[Impulse, ...]
     updates: tuple[Update, ...]
     switches: tuple[Switch, ...]
+    windows: tuple[Window, ...] = ()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sympy as sp
+from scipy.special import erf
 from sympy.printing.pycode import PythonCodePrinter
 
 from abscopal.equations.algebra import Algebra, algebra
@@ -58,13 +59,14 @@ def python_functions(model: Model) -> PythonFunctions:
     start = _compile(made, made.initial)
     arguments = [list(made.states), TIME, list(made.parameters)]
     numpy_of: Any = sp.lambdify
+    numpy = [{"erf": erf}, "numpy"]
     return PythonFunctions(
         rates=_compile(made, rates),
         jacobian=_compile(made, _flat(made, list(entries.values())), _rows(len(made.states), list(entries))),
         impulses={impulse.name: _impulse(model, made, impulse.name) for impulse in model.impulses},
         initial=lambda parameters: start(parameters)([0.0] * len(made.states), 0.0),
-        quantities=numpy_of(arguments, _flat(made, [name for name, _ in made.assignments]), "numpy", cse=True),
-        array_rates=numpy_of(arguments, rates, "numpy", cse=True),
+        quantities=numpy_of(arguments, _flat(made, [name for name, _ in made.assignments]), numpy, cse=True),
+        array_rates=numpy_of(arguments, rates, numpy, cse=True),
     )
 
 
@@ -102,6 +104,10 @@ def _row(cells: list[str]) -> str:
 class _Printer(PythonCodePrinter):
     """Python's `math` with real powers: a negative base is an error, never a complex number."""
 
+    def _print_Heaviside(self, expr: Any) -> str:  # type: ignore[override]
+        x = self._print(expr.args[0])
+        return f"(0.0 if {x} < 0 else 0.5 if {x} == 0 else 1.0)"
+
     def _print_Pow(self, expr: Any, rational: bool = False) -> str:  # noqa: ARG002 - SymPy's signature
         base, exponent = expr.as_base_exp()
         if exponent.is_Integer and 2 <= abs(int(exponent)) <= 4:
@@ -125,9 +131,12 @@ def _compile(
     """Compile `bind(p) -> f(y, t[, a])` with common subexpressions taken out."""
     pools = {"y": made.states, "p": made.parameters, "a": tuple(arguments)}
     short = {old: symbol(f"{letter}{k}") for letter, pool in pools.items() for k, old in enumerate(pool)}
-    shared, results = common_subexpressions([substitute(e, short) for e in expressions], "c")
+    written = [substitute(e, short) for e in expressions]
+    guarded = {choice: symbol(f"g{k}") for k, choice in enumerate(_guarded(written))}
+    shared, results = common_subexpressions([substitute(e, guarded) for e in written], "c")
     printer = _PRINTER({"fully_qualified_modules": False})
-    outer, inner = _split(shared, {short[parameter] for parameter in made.parameters}, printer)
+    assignments = [*((name, choice) for choice, name in guarded.items()), *shared]
+    outer, inner = _split(assignments, {short[parameter] for parameter in made.parameters}, printer)
     lines = [
         "def bind(p):",
         *_unpack("p", len(made.parameters), 1),
@@ -143,6 +152,25 @@ def _compile(
     # the source is printed from SymPy expressions with our own symbol names; no text of a user reaches it
     exec(compile("\n".join(lines), "<generated from a model>", "exec"), space)  # noqa: S102
     return space["bind"]
+
+
+def _guarded(expressions: Sequence[sp.Expr]) -> list[sp.Expr]:
+    """Outermost choices with a value that cannot be evaluated everywhere; taking it out would lose its guard."""
+    found: dict[Any, None] = {}
+    for expression in expressions:
+        walk: Any = _preorder(expression)
+        for part in walk:
+            if isinstance(part, sp.Piecewise) and any(_can_fail(branch.args[0]) for branch in part.args):
+                found[part] = None
+                walk.skip()
+    return list(found)
+
+
+def _can_fail(value: Any) -> bool:
+    return value.has(sp.log) or any(not (e.exp.is_Integer and e.exp.is_positive) for e in value.atoms(sp.Pow))
+
+
+_preorder: Any = sp.preorder_traversal
 
 
 def _split(

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from abscopal.domain.errors import InputError
+from abscopal.domain.registry import register
 from abscopal.equations.builder import ModelBuilder
 from abscopal.equations.model import Model
 from abscopal.immune.mechanisms.dna_sensing import add_dna_sensing
@@ -31,6 +32,13 @@ MECHANISMS = (
 )  # fmt: skip
 
 
+@register(
+    "immune",
+    "diw",
+    needs=("regimen",),
+    title="Dose-immune window model, mouse reference set B",
+    calibration="random search on the order of published mouse outcomes",
+)
 def diw_model(
     lesions: int = 2,
     irradiated: Sequence[int] = (0,),

@@ -1,14 +1,21 @@
 """The figures of the report, each from the assessment's own numbers."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from abscopal.assessment.types import Assessment, Curve, WindowAnswer
+from abscopal.assessment.types import Assessment, WindowAnswer
 from abscopal.report.svg import FAINT, INK, PALETTE, canvas, to_svg
 
 Figures = dict[str, str]
+OTHERS = PALETTE[2:]
+LABEL: dict[str, Any] = {
+    "color": "#000000",
+    "fontsize": 8,
+    "bbox": {"boxstyle": "round,pad=0.2", "facecolor": "#ffffff", "edgecolor": "none", "alpha": 0.8},
+}
 
 
 def draw_figures(assessment: Assessment) -> Figures:
@@ -31,9 +38,9 @@ def _dvh(assessment: Assessment) -> str | None:
     rows = [row for row in assessment.structures if row.max_gy > 0]
     if not rows:
         return None
-    with canvas(8.2, 3.6) as (figure, axes):
+    with canvas(8.2, max(3.6, 0.6 + 0.19 * len(rows))) as (figure, axes):
         for index, row in enumerate(rows):
-            style = "-" if index < len(PALETTE) else "--"
+            style = ("-", "--", ":", "-.")[index // len(PALETTE) % 4]
             colour = PALETTE[index % len(PALETTE)]
             axes.plot(row.dvh.x, np.multiply(row.dvh.y, 100), style, color=colour, label=row.standard_name or row.name)
         axes.axvline(assessment.plan.prescription_gy, color=INK, linewidth=0.8, linestyle=":")
@@ -51,10 +58,12 @@ def _alc(assessment: Assessment) -> str | None:
             alc.days, alc.low, alc.high, color=PALETTE[0], alpha=0.18, linewidth=0, label="published α range"
         )
         axes.plot(alc.days, alc.central, color=PALETTE[0], label="central α")
-        top = max(alc.baseline * 1.1, max(alc.high))
-        for grade, limit in (("G2 below 0.8", 0.8), ("G3 below 0.5", 0.5), ("G4 below 0.2", 0.2)):
+        top = max([1.1 * alc.baseline, *alc.high])
+        for grade, limit in enumerate(alc.grade_limits, start=2):
             axes.axhline(limit, color=PALETTE[1], linewidth=0.8, linestyle=":")
-            axes.annotate(grade, (alc.days[-1], limit), color=INK, fontsize=7, ha="right", va="bottom")
+            axes.annotate(
+                f"grade {grade} below {limit:g}", (alc.days[-1], limit), color=INK, fontsize=7, ha="right", va="bottom"
+            )
         axes.set(
             xlabel="day (0 = first fraction)", ylabel="ALC [10⁹/L]", ylim=(0, top), xlim=(alc.days[0], alc.days[-1])
         )
@@ -62,13 +71,12 @@ def _alc(assessment: Assessment) -> str | None:
         return to_svg(figure, f"Predicted lymphocyte count over {alc.days[-1]:.0f} days, nadir {alc.nadir:.2f}")
 
 
-def _window_curve(assessment: Assessment) -> str | None:
+def _window_curve(assessment: Assessment) -> str:
     window = assessment.window
-    if window is None:
-        return None
     with canvas(8.2, 3.3) as (figure, axes):
         for index, curve in enumerate(window.ablations):
-            axes.plot(curve.x, curve.y, "--", linewidth=1.1, color=PALETTE[2 + index % 6], label=curve.label)
+            style = ("--", ":")[index // len(OTHERS)]
+            axes.plot(curve.x, curve.y, style, linewidth=1.2, color=OTHERS[index % len(OTHERS)], label=curve.label)
         axes.plot(window.curve.x, window.curve.y, color=PALETTE[0], linewidth=2.2, label="full model")
         for bounds in window.bounds:
             if bounds.peak_gy is not None:
@@ -95,10 +103,8 @@ def _window_curve(assessment: Assessment) -> str | None:
         )
 
 
-def _window_map(assessment: Assessment) -> str | None:
+def _window_map(assessment: Assessment) -> str:
     window = assessment.window
-    if window is None:
-        return None
     from matplotlib.colors import Normalize
 
     gain = np.array(window.map_gain)
@@ -108,17 +114,9 @@ def _window_map(assessment: Assessment) -> str | None:
         filled = axes.contourf(window.map_doses_gy, rows, gain, levels=18, cmap="PuOr_r", norm=Normalize(-limit, limit))
         axes.contour(window.map_doses_gy, rows, gain, levels=_level_values(window), colors=INK, linewidths=0.9)
         row = float(np.interp(np.log(window.n_fractions), np.log(window.map_fractions), rows))
-        axes.plot(
-            [window.dose_per_fraction_gy],
-            [row],
-            "o",
-            markersize=10,
-            markerfacecolor="#ffffff",
-            markeredgecolor="#000000",
-        )
-        axes.annotate("this regimen", (window.dose_per_fraction_gy, row), xytext=(9, 6), textcoords="offset points",
-                      color="#000000", fontsize=8,
-                      bbox={"boxstyle": "round,pad=0.2", "facecolor": "#ffffff", "edgecolor": "none", "alpha": 0.8})  # fmt: skip
+        here = (window.dose_per_fraction_gy, row)
+        axes.plot(*here, "o", markersize=10, markerfacecolor="#ffffff", markeredgecolor="#000000")
+        axes.annotate("this regimen", here, xytext=(9, 6), textcoords="offset points", **LABEL)
         axes.set(xlabel="dose per fraction [Gy]", ylabel="number of fractions")
         axes.set_yticks(rows, [str(n) for n in window.map_fractions])
         axes.grid(visible=False)
@@ -133,24 +131,18 @@ def _level_values(window: WindowAnswer) -> list[float]:
 
 
 def _drugs(assessment: Assessment) -> str | None:
-    if not assessment.drugs:
+    shown = [drug for drug in assessment.drugs if drug.concentration is not None]
+    if not shown:
         return None
     with canvas(8.2, 2.8, columns=2) as (figure, axes):
-        for index, drug in enumerate(assessment.drugs):
-            colour = PALETTE[index % len(PALETTE)]
-            _line(axes[0], drug.concentration, colour, drug.drug)
-            if drug.occupancy is not None:
-                _line(axes[1], drug.occupancy, colour, drug.drug)
+        for index, drug in enumerate(shown):
+            for panel, curve in zip(axes, (drug.concentration, drug.occupancy), strict=True):
+                if curve is not None:
+                    panel.plot(curve.x, curve.y, color=PALETTE[index % len(PALETTE)], label=drug.drug)
         axes[0].set(xlabel="day (0 = first fraction)", ylabel="concentration [mg/L]", ylim=(0, None))
         axes[1].set(xlabel="day (0 = first fraction)", ylabel="c / (c + K₅₀)", ylim=(0, 1.02))
-        for day in (0.0, float(assessment.alternatives[0].course_days) if assessment.alternatives else 0.0):
-            axes[0].axvline(day, color=FAINT, linewidth=0.8)
         axes[0].legend(loc="upper right")
         return to_svg(figure, "Predicted drug concentration and target occupancy over time")
-
-
-def _line(axes: Any, curve: Curve, colour: str, label: str) -> None:
-    axes.plot(curve.x, curve.y, color=colour, label=label)
 
 
 def _alternatives(assessment: Assessment) -> str | None:
@@ -194,31 +186,38 @@ def _upper(risk: Any) -> float:
 
 
 def _trials(assessment: Assessment) -> str | None:
-    rows = [
-        row for row in assessment.trials if row.hr is not None and row.hr_low is not None and row.hr_high is not None
+    rows = [_Row(f"{t.trial}, {t.endpoint}", t.hr, t.interval, None) for t in assessment.trials if t.interval]
+    pools = [
+        _Row(
+            f"pooled {e.endpoint}, {e.subset} (k = {e.pool.k})", e.pool.hr, e.pool.interval, e.pool.prediction_interval
+        )
+        for e in assessment.evidence
+        if e.pool is not None
     ]
-    pools = assessment.pools
     if not rows and not pools:
         return None
-    labels: list[str] = []
-    with canvas(8.2, 0.9 + 0.26 * (len(rows) + len(pools))) as (figure, axes):
-        for pool in reversed(pools):
-            y = len(labels)
-            labels.append(f"pooled, {pool.label} (k = {pool.k})")
-            if pool.prediction_low is not None and pool.prediction_high is not None:
-                axes.plot([pool.prediction_low, pool.prediction_high], [y, y], color=PALETTE[1], linewidth=1)
-            axes.plot([pool.hr_low, pool.hr_high], [y, y], color=PALETTE[1], linewidth=3)
-            axes.plot(pool.hr, y, "D", color=PALETTE[1])
-        for row in reversed(rows):
-            y = len(labels)
-            labels.append(f"{row.trial}, {row.endpoint}")
-            axes.plot([row.hr_low, row.hr_high], [y, y], color=PALETTE[0], linewidth=1.4)
-            axes.plot(row.hr, y, "s", color=PALETTE[0])
+    with canvas(8.2, 0.9 + 0.27 * (len(rows) + len(pools))) as (figure, axes):
+        drawn = [(row, "D", PALETTE[1]) for row in reversed(pools)] + [(row, "s", PALETTE[0]) for row in reversed(rows)]
+        for y, (row, marker, colour) in enumerate(drawn):
+            if row.prediction is not None:
+                axes.plot(row.prediction, [y, y], color=colour, linewidth=1)
+            axes.plot(row.interval, [y, y], color=colour, linewidth=2.4)
+            axes.plot(row.hr, y, marker, color=colour)
         axes.axvline(1, color=INK, linewidth=0.8)
         axes.set_xscale("log")
-        ticks = [0.25, 0.5, 0.7, 1.0, 1.4, 2.0]
+        ticks = [0.25, 0.5, 0.7, 1.0, 1.4, 2.0, 4.0]
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.set_xticks([], minor=True)
-        axes.set_yticks(range(len(labels)), labels, fontsize=7)
-        axes.set_xlabel("hazard ratio, below 1 favours the experimental arm (thin line: 95 % prediction interval)")
+        axes.set_yticks(range(len(drawn)), [row.label for row, _, _ in drawn], fontsize=7)
+        axes.set_xlabel("hazard ratio, below 1 favours the experimental arm")
         return to_svg(figure, "Hazard ratios of the nearest trials and of their pool")
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One line of the forest."""
+
+    label: str
+    hr: float
+    interval: tuple[float, float] | None
+    prediction: tuple[float, float] | None

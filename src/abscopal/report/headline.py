@@ -58,14 +58,12 @@ def _alc(a: Assessment) -> Card:
     return Card(
         "Lymphocyte nadir",
         f"{alc.nadir:.2f} {alc.unit}",
-        f"{alc.nadir_low:.2f} to {alc.nadir_high:.2f} over published radiosensitivities; CTCAE {alc.grade}",
+        f"{alc.nadir_low:.2f} to {alc.nadir_high:.2f} over published radiosensitivities; CTCAE grade {alc.grade}",
     )
 
 
 def _window(a: Assessment) -> Card:
     window = a.window
-    if window is None:
-        return Card("Dose–immune window", "not computable", a.window_not_computable)
     how = f"gain {window.gain:.2g} of {window.gain_max:.2g} log₁₀ at {window.n_fractions} fractions"
     return Card("Dose–immune window", window.position, how + "; mouse-calibrated reference model")
 
@@ -73,11 +71,13 @@ def _window(a: Assessment) -> Card:
 def _toxicity(a: Assessment) -> Card:
     trusted = [risk for risk in a.risks if not MARKS[risk.status]] or list(a.risks)
     if not trusted:
-        return Card("Largest toxicity", "none computable", "no evaluable model for the contoured organs")
+        return Card(
+            "Largest complication probability", "none computable", "no evaluable model for the contoured organs"
+        )
     worst = max(trusted, key=lambda risk: risk.probability)
-    return Card(
-        "Largest toxicity", f"{100 * worst.probability:.2g} %", f"{worst.endpoint}, {worst.organ} ({worst.model})"
-    )
+    caution = "".join(f"; {note}" for note in worst.notes if "zero dose" in note)
+    how = f"{worst.endpoint}, {worst.organ} ({worst.model}){caution}"
+    return Card("Largest complication probability", f"{100 * worst.probability:.2g} %", how)
 
 
 def _score(a: Assessment) -> Card:
@@ -88,9 +88,10 @@ def _score(a: Assessment) -> Card:
 
 
 def _evidence(a: Assessment) -> Card:
-    if not a.pools:
+    fitting = [summary for summary in a.evidence if summary.question == "adding ICI to RT" and summary.pool is not None]
+    if not fitting:
         return Card("Randomised evidence", "insufficient", "no pool fits this setting")
-    pool = a.pools[0]
-    return Card(
-        "Randomised evidence", f"HR {pool.hr:.2f} ({pool.hr_low:.2f}–{pool.hr_high:.2f})", f"{pool.label}, k = {pool.k}"
-    )
+    found = fitting[-1]
+    pool = found.pool
+    hr = "" if pool is None else f"HR {pool.hr:.2f} ({pool.interval[0]:.2f}–{pool.interval[1]:.2f})"
+    return Card("Randomised evidence", hr, f"{found.endpoint}, {found.subset}: {found.verdict}")

@@ -8,12 +8,13 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from abscopal.assessment.types import Assessment
+from abscopal.assessment.types import Assessment, StructureSummary
 from abscopal.dose.dicom.intake import Case
 from abscopal.knowledge.schema import STATUS_MEANING
 from abscopal.report.figures import draw_figures
 from abscopal.report.headline import headline
 from abscopal.report.picture import draw_dose
+from abscopal.trials.nearest import DISTANCE
 
 SECTIONS = (
     ("plan", "Plan and patient"),
@@ -57,7 +58,9 @@ def render(assessment: Assessment, case: Case | None = None) -> str:
     environment = Environment(
         loader=PackageLoader("abscopal.report", "assets"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters.update(sig=significant, bound=_bound, maybe=_maybe, plain=_plain)
+    environment.filters.update(
+        sig=significant, bound=_bound, maybe=_maybe, plain=_plain, unit=_unit, percent=_percent, shared=_shared_notes
+    )
     figures = {"dose": "", **dict.fromkeys(("dvh", "alc", "window_curve", "window_map"), "")}
     figures |= dict.fromkeys(("drugs", "alternatives", "toxicity", "trials"), "")
     figures |= draw_figures(assessment)
@@ -71,6 +74,7 @@ def render(assessment: Assessment, case: Case | None = None) -> str:
         headline=headline(assessment),
         patient_rows=_patient_rows(assessment.patient),
         status_meaning=STATUS_MEANING,
+        distance=DISTANCE,
     )
 
 
@@ -81,6 +85,7 @@ def write_whole(path: Path, text: str) -> Path:
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(text)
+        Path(temporary).chmod(0o666 & ~_umask())
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -88,14 +93,20 @@ def write_whole(path: Path, text: str) -> Path:
     return path
 
 
+def _umask() -> int:
+    """The mask new files get here; mkstemp ignores it and makes files only their owner can read."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
 def significant(value: float, digits: int = 3) -> str:
     """`value` to so many significant digits, without a needless exponent or trailing zeros."""
     if value == 0:
         return "0"
-    text = f"{value:.{digits}g}"
-    if "e" not in text:
-        return text
-    return f"{float(text):.0f}" if 1 <= abs(value) < 1e7 else text.replace("e-0", "e-").replace("e+0", "e")
+    if abs(value) >= 10**digits:
+        return f"{value:.0f}"
+    return f"{value:.{digits}g}".replace("e-0", "e-")
 
 
 def _bound(value: float | None, is_open: bool) -> str:
@@ -110,6 +121,31 @@ def _maybe(value: float | None) -> str:
 
 def _plain(value: float | str) -> str:
     return value if isinstance(value, str) else significant(value, 4)
+
+
+UNITS = {"percent": "%", "mutation/megabase": "mut/Mb", "kg/m^2": "kg/m²", "1e9/L": "10⁹/L", "1e18/L^2": "10¹⁸/L²"}
+SHOWN_AS_ZERO = 1e-4
+
+
+def _unit(unit: str) -> str:
+    """A unit as it is printed."""
+    return "" if unit == "1" else UNITS.get(unit, unit)
+
+
+def _percent(probability: float) -> str:
+    """A probability in per cent; what is too small to mean anything is a bound, not an exponent."""
+    if 0 < probability < SHOWN_AS_ZERO:
+        return f"below {100 * SHOWN_AS_ZERO:g} %"
+    return f"{significant(100 * probability, 2)} %"
+
+
+def _shared_notes(structures: tuple[StructureSummary, ...]) -> list[tuple[str, str]]:
+    """Each note once, with the structures it is about."""
+    about: dict[str, list[str]] = {}
+    for structure in structures:
+        for note in structure.notes:
+            about.setdefault(note, []).append(structure.standard_name or structure.name)
+    return [(note, ", ".join(names)) for note, names in about.items()]
 
 
 def _patient_rows(patient: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """The dose picture: three planes through the centre of the high dose, in patient axes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -8,10 +8,21 @@ from numpy.typing import NDArray
 
 from abscopal.dose.dicom.intake import Case
 from abscopal.dose.grid import DoseGrid, Volume
-from abscopal.dose.structures import occupancy
+from abscopal.dose.structures import Structure, occupancy
 from abscopal.report.svg import PALETTE, canvas, to_svg
 
 FloatArray = NDArray[np.float64]
+STEP = 1.5  # mm between drawn points
+LUNG_TO_BONE = (-900, 300)  # HU shown from black to white
+LETTER: dict[str, Any] = {
+    "ha": "center",
+    "va": "center",
+    "fontsize": 7,
+    "fontweight": "bold",
+    "color": "#ffffff",
+    "bbox": {"boxstyle": "round,pad=0.15", "facecolor": "#000000", "edgecolor": "none", "alpha": 0.6},
+}
+SHOWN_FROM = 0.05  # of the prescription; less is not coloured
 
 
 @dataclass(frozen=True)
@@ -39,10 +50,16 @@ def draw_dose(case: Case, prescription_gy: float) -> str:
     """CT (where there is one), dose wash and structure outlines in three planes, as SVG."""
     centre = _hot_centre(case.dose)
     extent = _extent(case.dose)
-    with canvas(8.6, 3.3, columns=3) as (figure, axes):
+    size = extent[1] - extent[0]
+    heights = max(float(size[plane.down]) for plane in PLANES)
+    widths = [float(size[plane.across]) for plane in PLANES]
+    inches = 7.6 / sum(widths)
+    solids = [_filled(structure, case.dose) for structure in case.structures.values() if not structure.is_empty]
+    with canvas(8.6, heights * inches + 0.5, columns=3, width_ratios=widths) as (figure, axes):
         for axis, plane in zip(axes, PLANES, strict=True):
-            _draw_plane(axis, plane, case, centre, extent, prescription_gy)
-        figure.colorbar(axis.images[-1], ax=list(axes), label="dose [Gy]", shrink=0.85)
+            points = _draw_plane(axis, plane, case, centre, extent, prescription_gy)
+            _outline(axis, plane, solids, points)
+        figure.colorbar(axes[-1].images[-1], ax=list(axes), label="dose [Gy]", shrink=0.85)
         return to_svg(figure, "Dose in axial, coronal and sagittal planes through the centre of the high dose")
 
 
@@ -72,31 +89,26 @@ def _mesh(plane: _Plane, centre: FloatArray, extent: FloatArray, step: float) ->
 
 def _draw_plane(
     axis: Any, plane: _Plane, case: Case, centre: FloatArray, extent: FloatArray, prescription_gy: float
-) -> None:
-    points, box = _mesh(plane, centre, extent, 1.5)
-    shape = points.shape[:2]
-    if case.ct is not None and _covers(case.ct, points):
-        axis.imshow(_sample(case.ct, points), cmap="gray", vmin=-800, vmax=400, extent=box, aspect="equal")
-    dose = case.dose.sample(points.reshape(-1, 3)).reshape(shape)
-    shown = np.ma.masked_less(dose, 0.05 * prescription_gy)
-    axis.imshow(shown, cmap="turbo", alpha=0.5, vmin=0, vmax=1.1 * prescription_gy, extent=box, aspect="equal")
-    _outline(axis, plane, case, points)
-    axis.set_title(f"{plane.title}, {'xyz'[plane.fixed]} = {centre[plane.fixed]:.0f} mm")
-    axis.set_xticks([])
-    axis.set_yticks([])
-    axis.grid(visible=False)
+) -> FloatArray:
+    """Draw CT, dose and letters; returns the points drawn, shape (rows, columns, 3), in mm."""
+    points, box = _mesh(plane, centre, extent, STEP)
+    if case.ct is not None and _covers(case.ct):
+        axis.imshow(_sample(case.ct, points), cmap="gray", vmin=LUNG_TO_BONE[0], vmax=LUNG_TO_BONE[1], extent=box)
+    dose = case.dose.sample(points.reshape(-1, 3)).reshape(points.shape[:2])
+    shown = np.ma.masked_less(dose, SHOWN_FROM * prescription_gy)
+    axis.imshow(shown, cmap="turbo", alpha=0.5, vmin=0, vmax=1.1 * prescription_gy, extent=box)
+    axis.set_title(f"{plane.title}, {'xyz'[plane.fixed]} = {centre[plane.fixed]:.0f} mm".replace("-", "−"))
+    axis.set_axis_off()
     if plane.flip_down:
         axis.invert_yaxis()
-    for letter, (x, y) in zip(plane.letters, ((0.02, 0.5), (0.98, 0.5), (0.5, 0.98), (0.5, 0.02)), strict=True):
-        axis.text(
-            x, y, letter, transform=axis.transAxes, ha="center", va="center", fontsize=8, fontweight="bold",
-            color="#ffffff", bbox={"boxstyle": "round,pad=0.15", "facecolor": "#000000", "edgecolor": "none", "alpha": 0.6},
-        )  # fmt: skip
+    for letter, (x, y) in zip(plane.letters, ((0.03, 0.5), (0.97, 0.5), (0.5, 0.97), (0.5, 0.03)), strict=True):
+        axis.text(x, y, letter, transform=axis.transAxes, **LETTER)
+    return points
 
 
-def _covers(ct: Volume, points: FloatArray) -> bool:
+def _covers(ct: Volume) -> bool:
     """Whether the CT has enough slices to fill a plane; a single slice would leave a stripe."""
-    return ct.values.shape[0] > 1 and points.size > 0
+    return len(ct.values) > 1
 
 
 def _sample(ct: Volume, points: FloatArray) -> FloatArray:
@@ -108,20 +120,16 @@ def _sample(ct: Volume, points: FloatArray) -> FloatArray:
     return np.asarray(values, dtype=np.float64).reshape(points.shape[:2])
 
 
-def _outline(axis: Any, plane: _Plane, case: Case, points: FloatArray) -> None:
-    """Outlines from each structure's occupancy on the dose grid, at one half."""
-    drawn = [s for s in case.structures.values() if not s.is_empty]
-    for index, structure in enumerate(drawn):
-        filled = DoseGrid(
-            values=occupancy(structure, case.dose),
-            affine=case.dose.affine,
-            kind="physical",
-            alpha_beta=None,
-            frame_of_reference_uid=case.dose.frame_of_reference_uid,
-        )
-        level = filled.sample(points.reshape(-1, 3)).reshape(points.shape[:2])
+def _filled(structure: Structure, dose: DoseGrid) -> DoseGrid:
+    """A structure's occupancy of the dose grid, to be sampled like a dose."""
+    return replace(dose, values=occupancy(structure, dose), kind="physical", alpha_beta=None)
+
+
+def _outline(axis: Any, plane: _Plane, solids: list[DoseGrid], points: FloatArray) -> None:
+    """The line where a structure fills half of a voxel."""
+    for index, solid in enumerate(solids):
+        level = solid.sample(points.reshape(-1, 3)).reshape(points.shape[:2])
         if level.max() > 0.5 > level.min():
-            axis.contour(
-                points[..., plane.across], points[..., plane.down], level, levels=[0.5],
-                colors=[PALETTE[index % len(PALETTE)]], linewidths=0.9,
-            )  # fmt: skip
+            across, down = points[..., plane.across], points[..., plane.down]
+            colour = PALETTE[index % len(PALETTE)]
+            axis.contour(across, down, level, levels=[0.5], colors=[colour], linewidths=0.9)

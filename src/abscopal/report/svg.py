@@ -11,7 +11,7 @@ INK, FAINT, PAPER = "#010203", "#040506", "#070809"
 """Stand-in colours, replaced by the page's own variables when the figure is written."""
 THEMED = {INK: "currentColor", FAINT: "var(--line)", PAPER: "var(--paper)"}
 
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "abscopal",
     "font.family": "sans-serif",

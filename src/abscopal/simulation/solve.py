@@ -28,6 +28,7 @@ def simulate(
     *,
     parameters: Mapping[str, float] | None = None,
     fraction_arguments: Mapping[str, float] | None = None,
+    initial: Mapping[str, float] | None = None,
     start: float = 0.0,
     horizon: float | None = None,
     side: Side = "before",
@@ -45,6 +46,8 @@ def simulate(
         Values that replace the model's defaults.
     fraction_arguments : mapping, optional
         Further arguments of each fraction of a `Regimen`, such as a dose to the node.
+    initial : mapping, optional
+        States on day `start` that replace the model's own initial values.
     start, horizon : float
         First and last day simulated; the horizon defaults to the last of `times`. [day]
     side : {"before", "after", "both"}
@@ -59,18 +62,19 @@ def simulate(
     Raises
     ------
     InputError
-        Times that do not ascend from `start`; an event before `start` or after the horizon; an
-        unknown drug, impulse or argument.
+        Times that do not ascend from `start`; a horizon before the last of them; an event before `start`
+        or after the horizon; an unknown drug, impulse, argument or state.
     ModelError
-        A parameter that is missing, not finite or below its minimum.
+        A parameter that is missing, not finite or below its minimum; an initial state that is not finite
+        or below its limit.
     """
     wanted = _checked_times(times, start)
-    end = float(wanted[-1]) if horizon is None else horizon
+    end = _checked_horizon(wanted, horizon)
     if isinstance(course, Regimen):
         course = regimen_events(model, course, fraction_arguments=fraction_arguments)
     events = checked_events(model, course, start, end)
     vector = model.parameter_vector(parameters)
-    run = _Run(model, Reference(model, vector, tolerance or Tolerance()), start, wanted, side)
+    run = _Run(model, Reference(model, vector, tolerance or Tolerance(), initial), start, wanted, side)
     for event in events:
         if event.day > wanted[-1]:
             break
@@ -90,6 +94,18 @@ def require_ok(trajectory: Trajectory, doing: str) -> Trajectory:
             try_="parameters closer to the reference set, or a tighter tolerance",
         )
     return trajectory
+
+
+def _checked_horizon(wanted: FloatArray, horizon: float | None) -> float:
+    last = float(wanted[-1])
+    if horizon is None or last <= horizon < float("inf"):
+        return last if horizon is None else horizon
+    raise InputError(
+        doing="choosing the horizon",
+        found=f"day {horizon:g}",
+        expected=f"a finite day not before the last one to report, day {last:g}",
+        try_="leaving the horizon out",
+    )
 
 
 def _checked_times(times: ArrayLike, start: float) -> FloatArray:
@@ -151,7 +167,11 @@ class _Run:
         """Apply an impulse now."""
         if self.status != "ok":
             return
-        self.state = self.solver.jump(event.impulse, self.state, self.now, argument_vector(self.model, event))
+        after = self.solver.jump(event.impulse, self.state, self.now, argument_vector(self.model, event))
+        self.state = after.values[0]
+        if after.problem:
+            self.status = f"stopped at {event.impulse} on day {self.now:g}: {after.problem}"
+            self.state = np.full_like(self.state, np.nan)
         rows_today = self.days.count(self.now)
         if self.side == "both" and rows_today == 1:
             self.rows.append(self.state)
@@ -176,5 +196,9 @@ class _Run:
             names=tuple(piece.name for piece in pieces),
             units=tuple(piece.unit for piece in pieces),
             status=self.status,
-            stats={"rate evaluations": float(self.evaluations), "steps": float(self.steps)},
+            stats={
+                "rate evaluations": float(self.evaluations),
+                "steps": float(self.steps),
+                "largest rounding below a limit": self.solver.rounding,
+            },
         )

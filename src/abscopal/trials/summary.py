@@ -112,7 +112,7 @@ def _verdict(result: Pool | None) -> str:
 
 def _statement(question: Question, endpoint: str, subset: str, result: Pool | None, verdict: str) -> str:
     if result is None:
-        return f"{question.capitalize()}, {endpoint}: {INSUFFICIENT}; no trial with a usable hazard ratio."
+        return f"{question[0].upper()}{question[1:]}: {INSUFFICIENT}; no {endpoint} hazard ratio from {subset}."
     mean = f"{endpoint} hazard ratio {result.hr:.2f} ({_interval(result.interval)}) over {result.k} {subset}"
     if verdict == INSUFFICIENT:
         return (

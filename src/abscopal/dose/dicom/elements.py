@@ -1,11 +1,14 @@
 """Reading single DICOM elements: numbers, sequences, references. Missing and malformed get a message."""
 
+import logging
 import struct
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from pydicom.config import disable_value_validation
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
@@ -14,6 +17,7 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 from abscopal.domain.errors import DicomError
 from abscopal.dose.grid import FloatArray
 
+UNDEFINED_LENGTH = 0xFFFFFFFF
 DAMAGE = (
     AttributeError,
     BytesLengthException,
@@ -43,6 +47,24 @@ def parsing(what: str) -> Iterator[None]:
             expected="a complete DICOM file",
             try_="copying or exporting the file again",
         ) from exc
+
+
+@contextmanager
+def lenient_parser() -> Iterator[None]:
+    """Let the DICOM parser pass over values that break the standard without a word of its own.
+
+    What matters is checked here, with a message; the parser's warnings and log lines would only stand
+    beside it.
+    """
+    logger = logging.getLogger("pydicom")
+    level = logger.level
+    with disable_value_validation(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="pydicom")
+        logger.setLevel(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
 
 
 def floats(dataset: Dataset, keyword: str, what: str, *, count: int | None = None) -> FloatArray:
@@ -100,3 +122,14 @@ def _numbers(dataset: Dataset, keyword: str) -> FloatArray | None:
     except (TypeError, ValueError):
         return None
     return values if np.isfinite(values).all() else None
+
+
+def is_truncated(dataset: Dataset) -> bool:
+    """Whether an element of the file is shorter than it declares."""
+    for tag in dataset.keys():  # noqa: SIM118 - iterating a Dataset would parse every element
+        element = dataset.get_item(tag)
+        if not isinstance(element, RawDataElement) or element.length == UNDEFINED_LENGTH:
+            continue
+        if len(element.value or b"") < element.length:
+            return True
+    return False

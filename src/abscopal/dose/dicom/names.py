@@ -115,8 +115,6 @@ class _Synonyms:
         base = self.by_words.get("".join(rest), "")
         if base.endswith("_*"):
             return self._sided(name, base.removesuffix("*"), side)
-        if base and not side:
-            return NameMatch(name, base, f"'{' '.join(rest)}' in the synonym table")
         return _target(name, words) or NameMatch(name, None, "not in the synonym table")
 
     @staticmethod
@@ -139,11 +137,10 @@ def _words(name: str) -> list[str]:
 
 
 def _side(words: list[str]) -> tuple[str, list[str]]:
-    """The one side named ('L', 'R' or '') and the other words; two different sides count as none."""
+    """The one side named ('L', 'R', or '' for none or both) and the other words."""
     sides = {"L" for word in words if word in LEFT} | {"R" for word in words if word in RIGHT}
-    if len(sides) != 1:
-        return "", words
-    return sides.pop(), [word for word in words if word not in LEFT | RIGHT]
+    rest = [word for word in words if word not in LEFT | RIGHT]
+    return (sides.pop() if len(sides) == 1 else ""), rest
 
 
 def _target(name: str, words: list[str]) -> NameMatch | None:

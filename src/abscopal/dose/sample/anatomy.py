@@ -4,6 +4,8 @@
 liver under the right dome, the spleen on the left.
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -28,6 +30,8 @@ FloatArray = NDArray[np.float64]
 SHEET = "dose/thorax_phantom"
 VESSELS = ("A_Aorta", "A_Pulmonary", "V_Venacava_S", "V_Venacava_I")
 XYZ = ["x_mm", "y_mm", "z_mm"]
+HALF_AXES = ["a_mm", "b_mm", "c_mm"]
+LONG_AXIS = ["axis_x", "axis_y", "axis_z"]
 
 
 def build_anatomy() -> dict[str, Solid]:
@@ -49,11 +53,16 @@ def build_anatomy() -> dict[str, Solid]:
     parts["Stomach"] = intersection(parts["Stomach"], parts["domes"].grown(-pleura))
     parts["Spleen"] = difference(intersection(parts["Spleen"], parts["domes"].grown(-pleura)), parts["Stomach"])
     parts["Heart"] = difference(parts["Heart"], parts["domes"])
-    parts["Liver"] = difference(
-        intersection(parts["Liver"], parts["cage"].grown(-pleura)), parts["Stomach"], parts["V_Venacava_I"]
-    )
     parts |= _vessels_outside_the_heart(parts)
-    parts["Esophagus"] = difference(parts["Esophagus"], parts["A_Aorta"], parts["Trachea"], parts["Heart"])
+    parts["Liver"] = difference(
+        intersection(parts["Liver"], parts["cage"].grown(-pleura)),
+        *(parts[name].grown(pleura) for name in ("Stomach", "A_Aorta", "column")),
+        parts["V_Venacava_I"],
+    )
+    parts["Bronchus"] = difference(parts["Bronchus"], parts["Trachea"])
+    parts["Esophagus"] = difference(
+        parts["Esophagus"], *(parts[name] for name in ("A_Aorta", "Trachea", "Heart", "Stomach"))
+    )
     parts["LN_Mediast"] = difference(parts["LN_Mediast"], parts["Esophagus"], parts["Bronchus"], parts["GreatVes"])
     parts |= _lungs(parts, pleura, sheet["airway_wall_mm"])
     return parts
@@ -78,7 +87,7 @@ def _ellipsoids() -> dict[str, Solid]:
     built: dict[str, Solid] = {}
     renamed = {"Diaphragm": "domes", "Sternum": "sternum", "Mediastinum": "mediastinum"}
     for _, row in _rows("ellipsoids").iterrows():
-        solid = ellipsoid(row[XYZ], row[["a_mm", "b_mm", "c_mm"]], row[["axis_x", "axis_y", "axis_z"]])
+        solid = ellipsoid(*(row[keys].tolist() for keys in (XYZ, HALF_AXES, LONG_AXIS)))
         name = renamed.get(str(row["organ"]), str(row["organ"]))
         if name == "domes":
             solid = standing(solid, float(row["z_mm"]))
@@ -89,15 +98,13 @@ def _ellipsoids() -> dict[str, Solid]:
 def _stacks() -> dict[str, Solid]:
     rows = _rows("sections")
     exponent = load(SHEET)["section_exponent"]
-    z = rows["z_mm"].to_numpy(dtype=float)
-    return {
-        name: stack(
-            z,
-            *(rows[f"{part}_{what}_mm"].to_numpy(dtype=float) for what in ("half_width", "half_depth", "y")),
-            exponent,
-        )
-        for name, part in (("External", "body"), ("cage", "cage"))
-    }
+    columns = {name: rows[name].to_numpy(dtype=float) for name in rows}
+
+    def build(part: str) -> Solid:
+        wide, deep, back = (columns[f"{part}_{what}_mm"] for what in ("half_width", "half_depth", "y"))
+        return stack(columns["z_mm"], wide, deep, back, exponent)
+
+    return {"External": build("body"), "cage": build("cage")}
 
 
 def _tumour() -> Solid:
@@ -108,7 +115,7 @@ def _tumour() -> Solid:
 
 
 def periodic_gap(phase: FloatArray, pitch: float) -> FloatArray:
-    """Distance from the nearest multiple of `pitch`. [mm]"""
+    """Distance from the nearest multiple of `pitch`, in mm."""
     return np.abs(phase - pitch * np.round(phase / pitch))
 
 
@@ -122,10 +129,10 @@ def _vertebrae(column: Solid) -> Solid:
 
 
 def _vessels_outside_the_heart(parts: dict[str, Solid]) -> dict[str, Solid]:
-    """Great vessels without the part inside the heart, and their union."""
+    """Great vessels without the part inside the heart or the spine, and their union."""
     vessels: dict[str, Solid] = {}
     for name in VESSELS:
-        vessels[name] = difference(parts[name], parts["Heart"], *vessels.values())
+        vessels[name] = difference(parts[name], parts["Heart"], parts["column"], *vessels.values())
     return vessels | {"GreatVes": union(*vessels.values())}
 
 
@@ -139,17 +146,19 @@ def _lungs(parts: dict[str, Solid], pleura: float, wall: float) -> dict[str, Sol
         *(parts[name].grown(pleura) for name in ("Heart", "GreatVes", "Esophagus", "column")),
         *(parts[name].grown(wall) for name in ("Trachea", "Bronchus", "LN_Mediast")),
     )
-    low, high = parts["cage"].box[0]
-    bottom, top = load(SHEET)["lung_bottom_mm"], parts["cage"].box[2][1]
-    return {
-        "Lung_L": Solid(intersection(inside, side(strip, 1)).field, ((strip, high), inside.box[1], (bottom, top))),
-        "Lung_R": Solid(intersection(inside, side(strip, -1)).field, ((low, -strip), inside.box[1], (bottom, top))),
-    }
+    bottom = load(SHEET)["lung_bottom_mm"]
+    (low, high), depth, (_, top) = parts["cage"].box
+
+    def lung(sign: int, across: tuple[float, float]) -> Solid:
+        field = intersection(inside, side(strip, sign)).field
+        return Solid(lambda x, y, z: np.maximum(field(x, y, z), bottom - z), (across, depth, (bottom, top)))
+
+    return {"Lung_L": lung(1, (strip, high)), "Lung_R": lung(-1, (low, -strip))}
 
 
-def structure_rows() -> tuple[dict[str, object], ...]:
+def structure_rows() -> tuple[dict[str, Any], ...]:
     """Rows of the structure table: name, role, colour, Hounsfield units, contouring step."""
-    return tuple(_rows("structures").to_dict("records"))
+    return tuple({str(key): value for key, value in row.items()} for row in _rows("structures").to_dict("records"))
 
 
 def paint_ct(parts: dict[str, Solid], x: FloatArray, y: FloatArray, z: FloatArray) -> FloatArray:
@@ -178,15 +187,13 @@ def paint_ct(parts: dict[str, Solid], x: FloatArray, y: FloatArray, z: FloatArra
         share = np.clip(0.5 - field / pixel, 0.0, 1.0)
         image[...] += share * (hu - image)
 
-    organs = sorted(
-        (row for row in structure_rows() if row["paint_order"]), key=lambda row: int(str(row["paint_order"]))
-    )
+    organs = sorted((row for row in structure_rows() if row["paint_order"]), key=lambda row: int(row["paint_order"]))
     for row in organs:
         name = str(row["name"])
         field = fields[name] if name in fields else parts[name].on_grid(x, y, z, pixel)
         if name == "VB_T":
             paint(fields["column"], sheet["hu_disc"])
-        paint(field, float(str(row["hu"])))
+        paint(field, float(row["hu"]))
         if name == "External":
             paint(field + sheet["fat_mm"], sheet["hu_muscle"])
             paint(fields["cage"], sheet["hu_mediastinum"])

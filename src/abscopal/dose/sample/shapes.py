@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +13,12 @@ FloatArray = NDArray[np.float64]
 Field = Callable[[FloatArray, FloatArray, FloatArray], FloatArray]
 """f(x, y, z) on broadcastable LPS coordinates in mm; negative inside."""
 Box = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
-"""Bounds in x, y and z that enclose the solid. [mm]"""
+"""Bounds in x, y and z that enclose the solid, in mm."""
 
 FAR = 1000.0
-"""Field value given where a point lies outside the box of a solid. [mm]"""
+"""Field value given where a point lies outside the box of a solid, in mm."""
 NEAR = 12.0
-"""Composites follow a part exactly to this distance outside its box; wider than any pixel. [mm]"""
+"""Composites follow a part exactly to this distance outside its box; wider than any pixel, in mm."""
 TINY = 1e-9
 
 
@@ -37,7 +38,7 @@ class Solid:
     box: Box
 
     def on_grid(self, x: FloatArray, y: FloatArray, z: FloatArray, margin: float = 0.0) -> FloatArray:
-        """Field on the grid of three ascending axes, shape (nz, ny, nx); `FAR` outside the box. [mm]"""
+        """Field on the grid of three ascending axes, shape (nz, ny, nx); `FAR` outside the box, in mm."""
         values = np.full((z.size, y.size, x.size), FAR)
         kx, ky, kz = (
             slice(*np.searchsorted(axis, (low - margin, high + margin)))
@@ -48,7 +49,7 @@ class Solid:
         return values
 
     def grown(self, margin: float) -> "Solid":
-        """The solid expanded by `margin` (exact for spheres and tubes, near it elsewhere). [mm]"""
+        """The solid expanded by `margin` (exact for spheres and tubes, near it elsewhere), in mm."""
         field = self.field
         grow = max(margin, 0.0)
         box = tuple((low - grow, high + grow) for low, high in self.box)
@@ -57,7 +58,8 @@ class Solid:
 
 def _within(solid: Solid, x: FloatArray, y: FloatArray, z: FloatArray) -> FloatArray:
     """Field of a part; on an open grid it is worked out only near the part's box."""
-    if x.size == x.shape[-1] and y.size == y.shape[-2] and z.size == z.shape[-3]:
+    open_grid = all(c.ndim == 3 and c.size == c.shape[axis] for c, axis in ((x, 2), (y, 1), (z, 0)))
+    if open_grid:
         return solid.on_grid(x.ravel(), y.ravel(), z.ravel(), NEAR)
     return solid.field(x, y, z)
 
@@ -126,7 +128,7 @@ def _box(centre: FloatArray, reach: FloatArray) -> Box:
 
 
 def blend_of_spheres(centres: FloatArray, radii: FloatArray, blend: float) -> Solid:
-    """Spheres, shapes (n, 3) and (n,), joined smoothly over `blend`. [mm]
+    """Spheres, shapes (n, 3) and (n,), joined smoothly over `blend`, all in mm.
 
     The log-sum-exp minimum of the distances; it bulges by at most ``blend * log(n)``.
     """
@@ -165,7 +167,7 @@ class Tube:
 
     @cached_property
     def line(self) -> FloatArray:
-        """Centre line and radius, shape (m, 4). [mm]"""
+        """Centre line and radius, shape (m, 4), in mm."""
         arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(self.points, axis=0), axis=1))])
         fine = np.interp(np.arange((arc.size - 1) * self.refine + 1) / self.refine, np.arange(arc.size), arc)
         return np.asarray(PchipInterpolator(arc, np.column_stack([self.points, self.radii]))(fine), dtype=np.float64)
@@ -176,7 +178,7 @@ class Tube:
 
         def field(x: FloatArray, y: FloatArray, z: FloatArray) -> FloatArray:
             best = np.full(np.broadcast_shapes(x.shape, y.shape, z.shape), np.inf)
-            for start, end in zip(line[:-1], line[1:], strict=True):
+            for start, end in pairwise(line):
                 np.minimum(best, _capsule(x, y, z, start, end, flatten), out=best)
             return best
 
@@ -188,7 +190,7 @@ class Tube:
 def _capsule(
     x: FloatArray, y: FloatArray, z: FloatArray, start: FloatArray, end: FloatArray, flatten: float
 ) -> FloatArray:
-    """Distance to a straight piece of centre line less the radius there. [mm]"""
+    """Distance to a straight piece of centre line less the radius there, in mm."""
     along = end[:3] - start[:3]
     dx, dy, dz = x - start[0], y - start[1], z - start[2]
     t = np.clip((dx * along[0] + dy * along[1] + dz * along[2]) / max(float(along @ along), TINY), 0.0, 1.0)
@@ -199,7 +201,7 @@ def _capsule(
 def stack(
     z_knots: FloatArray, half_width: FloatArray, half_depth: FloatArray, y_centre: FloatArray, exponent: float
 ) -> Solid:
-    """Superelliptic sections, each of shape (n,), interpolated along z without overshoot. [mm]"""
+    """Superelliptic sections, each of shape (n,), interpolated along z without overshoot, in mm."""
     knots = PchipInterpolator(z_knots, np.column_stack([half_width, half_depth, y_centre]), extrapolate=False)
 
     def field(x: FloatArray, y: FloatArray, z: FloatArray) -> FloatArray:
@@ -216,11 +218,11 @@ def stack(
 
 
 def side(threshold: float, sign: int) -> Solid:
-    """Half space with ``sign * x > threshold``. [mm]"""
+    """Half space with ``sign * x > threshold``, in mm."""
     everywhere = (-FAR, FAR)
     return Solid(lambda x, y, z: threshold - sign * x + 0 * (y + z), (everywhere, everywhere, everywhere))
 
 
 def standing(solid: Solid, z_foot: float) -> Solid:
-    """The part of `solid` above `z_foot`, its section there continued downward without end. [mm]"""
+    """The part of `solid` above `z_foot`, its section there continued downward without end, in mm."""
     return Solid(lambda x, y, z: solid.field(x, y, np.maximum(z, z_foot)), (*solid.box[:2], (-FAR, solid.box[2][1])))

@@ -15,8 +15,8 @@ def add_effectors(p: Parts) -> None:
 def _add_circulating(p: Parts) -> None:
     pT, e4, KRn, bN, dC, kout, kin, kW, fW, dW, C0 = p.numbers("pT e4 KRn bN dC kout kin kW fW dW C0")
     RO_4 = p.m["RO_4"]
-    C = p.m.state("C", "AU", "circulating tumour-specific effectors", initial=C0)
-    W = p.m.state("W", "AU", "memory cells", initial=0)
+    C = p.m.state("C", "arb_unit", "circulating tumour-specific effectors", initial=C0)
+    W = p.m.state("W", "arb_unit", "memory cells", initial=0)
     p.m.quantity("lymphocyte_share", "1", "lymphocytes left in the blood", 1, combine="product")
     brake = 1 + KRn * (1 - bN * RO_4)
     p.m.rate(
@@ -36,7 +36,7 @@ def _add_resident(p: Parts) -> None:
     kin, e0, wS, KV, kEp, KE, Emax, dE, aT, bT = p.numbers("kin e0 wS KV kEp KE Emax dE aT bT")
     C = p.m["C"]
     for i, (V, M, E, S, brake, Sup, tgfb, d) in enumerate(p.each("V M E S I Sup f_B d")):
-        p.m.state(f"E_{i}", "AU", f"effectors in lesion {i}", initial=0)
+        p.m.state(f"E_{i}", "arb_unit", f"effectors in lesion {i}", initial=0)
         p.m.quantity(f"entry_{i}", "1", f"readiness of lesion {i} to let effectors in")
         p.m.contribute(f"entry_{i}", "basal", e0)
         p.m.contribute(f"entry_{i}", "interferon", wS * S / (1 + S), needs=["sting"])
@@ -53,7 +53,7 @@ def _add_exhaustion(p: Parts) -> None:
         kex, ex0, krev, dZ = p.numbers("kex ex0 krev dZ")
         KE, aT, bT, RO_1 = p.m["KE"], p.m["aT"], p.m["bT"], p.m["RO_1"]
         for i, (V, M, E, Z, brake, d) in enumerate(p.each("V M E Z I d")):
-            p.m.state(f"Z_{i}", "AU", f"exhausted effectors in lesion {i}", initial=0)
+            p.m.state(f"Z_{i}", "arb_unit", f"exhausted effectors in lesion {i}", initial=0)
             p.m.quantity(
                 f"ex_{i}", "1/day", f"rate of exhaustion in lesion {i}", kex * (ex0 + brake) * (V + M) / (V + M + KE)
             )

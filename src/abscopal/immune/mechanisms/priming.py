@@ -26,7 +26,7 @@ def add_priming(p: Parts) -> None:
     """
     with p.m.mechanism("priming", switch="priming", meaning="antigen with adjuvant activates dendritic cells"):
         kD, KA, s0, KS, dD, D0, nodeD = p.numbers("kD KA s0 KS dD D0 nodeD")
-        D = p.m.state("D", "AU", "activated antigen-bearing dendritic cells in the node", initial=D0)
+        D = p.m.state("D", "arb_unit", "activated antigen-bearing dendritic cells in the node", initial=D0)
         p.m.quantity("adjuvanted", "mm^3/day", "antigen flux weighted by its adjuvanticity")
         p.m.contribute("adjuvanted", "basal", s0 * p.m["J"])
         for i, (rel, S) in enumerate(p.each("rel S")):

@@ -38,11 +38,15 @@ class LorisResult:
 
 def loris_models() -> dict[str, tuple[str, ...]]:
     """Terms each model needs, without the intercept and the cancer types, by model name."""
-    table = load(SHEET).table("coefficients")
-    return {
-        str(model): tuple(term for term in group["term"] if term in NAMES)
-        for model, group in table.groupby("model", sort=False)
-    }
+    return {model: tuple(term for term in weights if term in NAMES) for model, weights in _coefficients().items()}
+
+
+def _coefficients() -> dict[str, dict[str, float]]:
+    """Coefficient of each term, by model."""
+    found: dict[str, dict[str, float]] = {}
+    for model, term, value in load(SHEET).table("coefficients").itertuples(index=False, name=None):
+        found.setdefault(model, {})[term] = value
+    return found
 
 
 def loris(model: str, values: Mapping[str, float], cancer_type: str | None = None) -> LorisResult:
@@ -70,16 +74,16 @@ def loris(model: str, values: Mapping[str, float], cancer_type: str | None = Non
     ----------
     Chang TG et al., Nat Cancer 2024;5:1158.
     """
-    terms = loris_models()
-    if model not in terms:
-        raise unknown_name("computing LORIS", model, list(terms))
-    absent = missing({NAMES[name]: values.get(name) for name in terms[model]})
+    models = _coefficients()
+    if model not in models:
+        raise unknown_name("computing LORIS", model, list(models))
+    weights = models[model]
+    terms = [term for term in weights if term in NAMES]
+    absent = missing({NAMES[name]: values.get(name) for name in terms})
     if absent:
         raise InputError(doing=f"computing LORIS {model}", found=absent, expected="every term", try_="a reduced model")
-    table = load(SHEET).table("coefficients")
-    weights = dict(table.loc[table["model"] == model, ["term", "coefficient"]].itertuples(index=False, name=None))
     total, clipped = weights["intercept"], []
-    for name in terms[model]:
+    for name in terms:
         value = values[name]
         if name in CAPS and value > (cap := load(SHEET)[CAPS[name]]):
             clipped.append(f"{name} {value:g} counted as {cap:g}, as published")

@@ -1,0 +1,53 @@
+"""Toxicity, scores and trial evidence of a course: asking the rooms that know."""
+
+from collections.abc import Mapping
+
+from abscopal.assessment.plan import Course
+from abscopal.domain.patient import Patient, covariates
+from abscopal.dose.dvh import DVH
+from abscopal.pharmacology.drugs import drug_class
+from abscopal.toxicity.answer import ToxicityAnswer
+from abscopal.toxicity.assess import assess_toxicity
+from abscopal.trials.nearest import TrialRow, nearest_trials
+from abscopal.trials.summary import EvidenceSummary, evidence_summary
+
+TRIALS_SHOWN = 8
+
+
+def toxicity_of(dvhs: Mapping[str, DVH], patient: Patient, course: Course) -> ToxicityAnswer:
+    """Complication models evaluated with everything known about the patient and the course."""
+    days = course.regimen.fraction_days
+    known = dict(covariates(patient))
+    known["overall_treatment_days"] = days[-1] - days[0] + 1
+    known["ici"] = ici_classes(course)
+    return assess_toxicity(dvhs, course.n_fractions, known)
+
+
+def trials_of(patient: Patient, course: Course) -> tuple[TrialRow, ...]:
+    """The trials nearest to the disease, sequence and dose per fraction."""
+    rows = nearest_trials(patient.disease, course.dose_per_fraction, sequence_of(course), n=TRIALS_SHOWN)
+    return tuple(rows)
+
+
+def evidence_of(patient: Patient, course: Course) -> tuple[EvidenceSummary, ...]:
+    """What the pooled randomised evidence says about this combination and timing."""
+    return evidence_summary(disease=patient.disease, sequence=sequence_of(course))
+
+
+def ici_classes(course: Course) -> str:
+    """Classes of the checkpoint inhibitors of the course, "" for none."""
+    return " + ".join(sorted({drug_class(dose.drug) for dose in course.regimen.drug_doses}))
+
+
+def sequence_of(course: Course) -> str | None:
+    """When the ICI is given relative to RT, in the trial table's words; None without an ICI."""
+    doses = [dose.day for dose in course.regimen.drug_doses]
+    if not doses:
+        return None
+    first, last = course.regimen.fraction_days[0], course.regimen.fraction_days[-1]
+    if min(doses) > last:
+        return "sequential"
+    if max(doses) < first:
+        return "neoadjuvant"
+    inside_only = min(doses) >= first and max(doses) <= last
+    return "concurrent" if inside_only else "both"

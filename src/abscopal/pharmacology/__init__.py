@@ -1,0 +1,1 @@
+"""Checkpoint inhibitors: classes, population kinetics, occupancy and schedules."""

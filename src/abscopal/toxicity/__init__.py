@@ -1,0 +1,1 @@
+"""Normal-tissue complication probabilities from dose-volume histograms."""

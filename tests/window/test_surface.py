@@ -1,0 +1,189 @@
+from time import process_time
+
+import numpy as np
+import pytest
+
+from abscopal.domain.errors import InputError
+from abscopal.domain.progress import report_to
+from abscopal.domain.regimen import DrugDose, Regimen
+from abscopal.window.course import experiment_for, window_for
+from abscopal.window.experiment import CAVEAT, Experiment, reference_experiment
+from abscopal.window.surface import Surface, find_window, gain, gain_surface
+from abscopal.window.uncertainty import ablate_window, window_uncertainty
+
+COARSE = (2, 4, 6, 8, 10, 12, 14, 18, 24)
+
+
+@pytest.fixture(scope="module")
+def experiment() -> Experiment:
+    return reference_experiment()
+
+
+@pytest.fixture(scope="module")
+def surface(experiment: Experiment) -> Surface:
+    return gain_surface(COARSE, (1, 3, 5), experiment=experiment)
+
+
+def test_map_agrees_with_single_schedules(surface: Surface, experiment: Experiment) -> None:
+    assert surface.gain.shape == (3, len(COARSE))
+    assert surface.gain[1, 3] == pytest.approx(gain(Regimen.equal_fractions(8, 3), experiment), rel=1e-6)
+    both = experiment.synergy(experiment.schedule(8, 3))
+    assert surface.log_synergy is not None
+    assert surface.bliss_excess is not None
+    assert surface.log_synergy[1, 3] == pytest.approx(both.log_synergy, rel=1e-6)
+    assert surface.bliss_excess[1, 3] == pytest.approx(both.bliss_excess, rel=1e-6)
+
+
+def test_row_of_the_map_is_the_window_of_that_number_of_fractions(surface: Surface) -> None:
+    direct = find_window(n=3, doses=COARSE)
+    assert surface.window(3).d_lo == pytest.approx(direct.d_lo, rel=1e-6)
+    with pytest.raises(InputError, match="one of 1, 3, 5"):
+        surface.window(4)
+
+
+def test_a_map_of_three_hundred_schedules_fits_its_budget(experiment: Experiment) -> None:
+    started = process_time()
+    gain_surface(range(10, 25), (1, 2, 3, 5), experiment=experiment, synergy=False)
+    assert (process_time() - started) * 300 / 60 < 25  # seconds of one core; measured 1.6
+
+
+def test_map_reports_progress(experiment: Experiment) -> None:
+    seen: list[tuple[str, int, int]] = []
+    with report_to(lambda what, done, total: seen.append((what, done, total))):
+        gain_surface([6, 8], [1], experiment=experiment, synergy=False)
+    assert seen[-1] == ("dose-immune map", 2, 2)
+
+
+def test_long_schedules_are_read_after_their_end(experiment: Experiment) -> None:
+    assert experiment.readout_day(Regimen.equal_fractions(8, 3)) == 34
+    assert experiment.readout_day(Regimen.equal_fractions(2, 30)) == 12 + 29 + 10
+    assert reference_experiment(readout=40).readout_day(Regimen.equal_fractions(2, 30)) == 40
+
+
+def test_regimen_longer_than_the_readout_is_refused() -> None:
+    with pytest.raises(InputError, match="after the horizon"):
+        reference_experiment(readout=34).gain(Regimen.equal_fractions(2, 30))
+
+
+def test_families_have_their_own_schedules() -> None:
+    total = find_window("total dose fixed", total_dose=12)
+    assert total.doses * total.n_fractions == pytest.approx(12)
+    iso = find_window("iso-BED10", bed10=20)
+    assert iso.doses * iso.n_fractions * (1 + iso.doses / 10) == pytest.approx(20)
+    assert (np.diff(iso.doses) > 0).all()
+    with pytest.raises(InputError, match="'iso-BED10'"):
+        find_window("iso BED10")  # type: ignore[arg-type]
+
+
+def test_weak_mechanism_gives_no_window() -> None:
+    window = find_window(n=3, doses=COARSE, experiment=reference_experiment(switches={"killing": False}))
+    assert not window.bounds.found
+    assert window.text().startswith("no window")
+    assert (window.d_lo, window.d_peak, window.d_hi) == (None, None, None)
+
+
+@pytest.mark.parametrize("doses", [[], [0.0, 1.0], [3.0, 2.0], [1.0, float("nan")]])
+def test_bad_grids_are_refused(doses: list[float]) -> None:
+    with pytest.raises(InputError, match="doses per fraction"):
+        find_window(doses=doses)
+
+
+def test_doses_after_the_readout_change_nothing(experiment: Experiment) -> None:
+    late = reference_experiment(drugs=[*experiment.drugs, DrugDose(drug="anti-CTLA-4", mg=0.18, day=60)])
+    assert late.gain(late.schedule(8, 3)) == pytest.approx(experiment.gain(experiment.schedule(8, 3)), rel=1e-6)
+
+
+def test_ablations_stand_beside_the_full_model() -> None:
+    windows = ablate_window(("trex1", "treg"), doses=COARSE)
+    assert list(windows) == ["full", "no trex1", "no treg"]
+    assert windows["no trex1"].bounds.open_high
+    assert not windows["full"].bounds.open_high
+    with pytest.raises(InputError, match="'treg'"):
+        ablate_window(("tregs",))
+
+
+def test_scatter_is_seeded_and_keeps_its_first_draws() -> None:
+    few = window_uncertainty(draws=2, seed=4, doses=(4, 8, 12, 16, 24))
+    more = window_uncertainty(draws=3, seed=4, doses=(4, 8, 12, 16, 24))
+    other = window_uncertainty(draws=2, seed=5, doses=(4, 8, 12, 16, 24))
+    assert more.highs[:2] == pytest.approx(few.highs, nan_ok=True)
+    assert not np.array_equal(few.lows, other.lows)
+    assert "not a posterior" in few.notes[-1]
+
+
+def test_no_scatter_is_the_reference_window() -> None:
+    none = window_uncertainty(draws=1, scatter=0.0, doses=COARSE)
+    assert none.d_hi.median == pytest.approx(find_window(doses=COARSE).d_hi)
+    assert none.p_open == 0
+
+
+def test_an_open_bound_stays_open_in_the_summary() -> None:
+    spread = window_uncertainty(draws=2, doses=(4, 8, 12), experiment=reference_experiment(switches={"trex1": False}))
+    assert spread.p_open == 1
+    assert spread.d_hi.median is None
+
+
+@pytest.mark.parametrize("arguments", [{"draws": 0}, {"scatter": -1.0}, {"parameters": ("gg",)}])
+def test_bad_scatter_is_refused(arguments: dict[str, object]) -> None:
+    with pytest.raises(InputError, match="scatter"):
+        window_uncertainty(**arguments)  # type: ignore[arg-type]
+
+
+def _pembrolizumab(*days: float) -> tuple[DrugDose, ...]:
+    return tuple(DrugDose(drug="pembrolizumab", mg=200, day=day) for day in days)
+
+
+def test_a_course_lies_above_inside_or_below() -> None:
+    for dose, position in ((2, "below"), (8, "inside"), (20, "above")):
+        placed = window_for(
+            Regimen.equal_fractions(dose, 3, start=100, drug_doses=_pembrolizumab(100, 121)), doses=COARSE
+        )
+        assert placed.position == position
+        assert placed.dose_per_fraction == dose
+        assert placed.notes[0] == CAVEAT
+
+
+def test_gain_of_a_course_is_on_its_own_curve() -> None:
+    placed = window_for(Regimen.equal_fractions(8, 3, interval=2, drug_doses=_pembrolizumab(0)), doses=COARSE)
+    assert placed.gain == pytest.approx(placed.window.gain[COARSE.index(8)], rel=1e-6)
+    assert placed.share_of_peak == pytest.approx(placed.gain / placed.window.bounds.gain_max)
+
+
+def test_course_without_ici_is_drawn_on_the_reference_schedule() -> None:
+    placed = window_for(Regimen.equal_fractions(8, 3), doses=COARSE)
+    assert placed.gain == pytest.approx(0.506, abs=0.001)
+    assert any("no checkpoint inhibitor" in note for note in placed.notes)
+
+
+def test_doses_long_before_radiation_are_left_out_and_said_so() -> None:
+    placed = window_for(Regimen.equal_fractions(8, 3, drug_doses=_pembrolizumab(-42, -21, 0)), doses=(6, 8, 10))
+    assert any("2 ICI dose(s) more than 12 days before" in note for note in placed.notes)
+
+
+def test_consolidation_after_the_readout_is_said_to_do_nothing() -> None:
+    placed = window_for(Regimen.equal_fractions(8, 3, drug_doses=_pembrolizumab(50, 71)), doses=(6, 8, 10))
+    assert any("No ICI dose acts before the readout" in note for note in placed.notes)
+
+
+def test_unequal_fractions_are_said_so() -> None:
+    regimen = Regimen(fraction_days=(0, 1, 2), fraction_doses=(10, 8, 6), drug_doses=_pembrolizumab(0))
+    placed = window_for(regimen, doses=(6, 8, 10))
+    assert placed.dose_per_fraction == 8
+    assert any("differ in dose" in note for note in placed.notes)
+
+
+def test_weekday_courses_keep_their_weekends_on_the_map() -> None:
+    setup, _ = experiment_for(Regimen.equal_fractions(2, 30, weekdays=True))
+    assert setup.weekdays
+    assert setup.schedule(4, 15).fraction_days[5] == 7
+    assert setup.schedule(2, 30).fraction_days[-1] == 39
+
+
+def test_a_course_without_radiation_is_refused() -> None:
+    with pytest.raises(InputError, match="no fraction of radiation"):
+        window_for(Regimen(drug_doses=_pembrolizumab(0)))
+
+
+def test_unknown_drug_is_answered_with_the_close_match() -> None:
+    with pytest.raises(InputError, match="'nivolumab'"):
+        window_for(Regimen.equal_fractions(8, 3, drug_doses=(DrugDose(drug="nivolumb", mg=1, day=0),)))
