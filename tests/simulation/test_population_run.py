@@ -96,13 +96,14 @@ def test_own_regimens_initial_states_and_thresholds_follow_their_patient(store):
     asked = {
         "outputs": "all", "summaries": summaries, "initial": {"A": np.linspace(0, 3, n)}, "side": "after",
         "start": -1.0,
-        "fraction_arguments": {}, "control": Control(relative=1e-7),
+        "fraction_arguments": {}, "control": Control(relative=1e-7), "horizon": 9.0, "sensitivities": ["k", "A"],
     }  # fmt: skip
     whole = simulate_population(decay(), mixed, drawn, [1.0, 3.0], **asked)
     cut = simulate_population(decay(), mixed, drawn, [1.0, 3.0], **asked, out=store, chunk=5)
     assert_same_bits(whole, cut)
     many = simulate_many(decay(), mixed, [1.0, 3.0], parameters=drawn.parameters(decay()), **asked)
     np.testing.assert_array_equal(whole.A.values, many.A.values)
+    np.testing.assert_array_equal(cut.sensitivity.sel(with_respect_to="k").values, many.sensitivity.values[:, :, 0])
     np.testing.assert_array_equal(whole["first"].values, many["first"].values)
 
 

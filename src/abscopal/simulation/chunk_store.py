@@ -105,8 +105,7 @@ class ChunkStore:
                     "variables": [str(name) for name in template.data_vars],
                     "patients": n,
                     "chunk": chunk,
-                    "states": template["state"].values.tolist(),
-                    "arms": template["arm"].values.tolist() if "arm" in template.coords else [],
+                    "labels": _labels(template) | _labels(fixed),
                 }
             )
             os.rename(making, path)  # noqa: PTH104  (a folder with content is never replaced, unlike Path.replace)
@@ -172,7 +171,7 @@ class ChunkStore:
     def write(self, number: int, result: xr.Dataset) -> None:
         """Write a chunk, and then its mark."""
         first, last = self.edges[number]
-        arrays = {name: _stored(name, result[name], self.about["states"]) for name in self.names}
+        arrays = {name: _stored(name, result[name], self.about["labels"]["state"]) for name in self.names}
         for name, array in arrays.items():
             self._group[name][first:last] = array
         mark = checksum(iter(arrays.items()))
@@ -191,14 +190,11 @@ class ChunkStore:
         """The results, read from the store when they are used."""
         raw: xr.Dataset = xr.open_zarr(self.path, consolidated=False, chunks=None, zarr_format=3)
         raw = raw.drop_vars([_MARKS, _TRIES])
-        names = np.array([*self.about["states"], ""])
+        names = np.array([*self.about["labels"]["state"], ""])
         places = raw[_PLACE]
-        columns = [column["name"] for column in json.loads(self.about["population_columns"])]
-        raw = raw.assign_coords(state=self.about["states"], column=columns)
-        if self.about["arms"]:
-            raw = raw.assign_coords(arm=self.about["arms"])
+        raw = raw.assign_coords(self.about["labels"])
         raw[_PLACE] = (places.dims, names[places.values])
-        kept = {key: value for key, value in self.about.items() if key not in {"variables", "states", "arms"}}
+        kept = {key: value for key, value in self.about.items() if key not in {"variables", "labels"}}
         raw.attrs = {
             key: value if isinstance(value, str | int | float) else json.dumps(value) for key, value in kept.items()
         }
@@ -232,6 +228,11 @@ def open_population(path: Path, *, partial: bool = False) -> xr.Dataset:
     return store.dataset()
 
 
+def _labels(data: xr.Dataset) -> dict[str, list[str]]:
+    """Coordinates that are text; Zarr has no settled way to keep it."""
+    return {str(name): c.values.tolist() for name, c in data.coords.items() if c.dtype.kind in "UO"}
+
+
 def _stored(name: str, variable: xr.DataArray, states: list[str]) -> NDArray[Any]:
     if name != _PLACE:
         return np.asarray(variable.values)
@@ -246,7 +247,7 @@ def _create(group: Any, name: str, variable: xr.DataArray, n: int, chunk: int) -
     if name == "status":
         attributes["flag_values"] = [NOT_COMPUTED, *range(len(STATUS))]
         attributes["flag_meanings"] = ["not computed", *STATUS]
-    fill = np.nan if kind.kind == "f" else -1
+    fill = {"f": np.nan, "b": False}.get(kind.kind, NOT_COMPUTED)
     _array(group, name, shape, (min(chunk, n), *shape[1:]), kind, variable.dims, attributes, fill)
 
 

@@ -8,25 +8,27 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from abscopal import __version__
 from abscopal.domain.progress import report_to
 from abscopal.domain.regimen import Regimen
+from abscopal.domain.version import __version__
 from abscopal.equations.model import Model
 from abscopal.simulation.control import Control
 from abscopal.simulation.courses import Course, Courses, number_of_courses
 from abscopal.simulation.kernels.target import host
 from abscopal.simulation.many import simulate_many
-from abscopal.simulation.rosenbrock import METHOD_VERSION
 from abscopal.simulation.summaries import Summary
 
 FloatArray = NDArray[np.float64]
+_SOLVER = ("events", "explicit", "fallback", "many", "reference", "rosenbrock", "solve", "windows")
 CHUNK = 4096
 """Patients per chunk unless the caller chooses."""
 
@@ -47,8 +49,10 @@ class Run:
     days: FloatArray
     outputs: Literal["all", "states"] | tuple[str, ...]
     summaries: tuple[Summary, ...]
+    sensitivities: tuple[str, ...]
     fraction_arguments: dict[str, float]
     start: float
+    horizon: float | None
     side: Literal["before", "after"]
     control: Control
     arms: tuple[str, ...]
@@ -122,8 +126,10 @@ def _solve_arm(
             initial=patients.initial or None,
             outputs=run.outputs,
             summaries=summaries,
+            sensitivities=run.sensitivities,
             fraction_arguments=run.fraction_arguments,
             start=run.start,
+            horizon=run.horizon,
             side=run.side,
             control=run.control,
             threads=threads,
@@ -168,13 +174,24 @@ def identity(run: Run, patients: Patients, population_sha256: str, seed: int | N
         "initial states": _digest(_each(patients.initial)),
         "regimens": _digest([run.arms, [_courses_text(courses) for courses in patients.courses]]),
         "fraction arguments": run.fraction_arguments,
-        "days": _digest([run.start, run.side, run.days.tolist()]),
+        "days": _digest([run.start, run.horizon, run.side, run.days.tolist()]),
         "outputs": run.outputs if isinstance(run.outputs, str) else list(run.outputs),
+        "sensitivities": list(run.sensitivities),
         "summaries": _digest([[_plain(summary) for summary in run.summaries], thresholds]),
         "error control": _digest([_plain(run.control), run.reference]),
-        "solver": f"{METHOD_VERSION}, abscopal {__version__}",
+        "solver": f"abscopal {__version__}, {_solver_digest()}",
         "device": device_name(),
     }
+
+
+@cache
+def _solver_digest() -> str:
+    """sha256 of the code that makes and runs kernels: another version of it may give other last digits."""
+    folder = Path(__file__).parent
+    digest = hashlib.sha256()
+    for source in (*sorted((folder / "kernels").glob("*.py")), *(folder / f"{name}.py" for name in _SOLVER)):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
 
 
 def parameters_digest(model: Model) -> str:

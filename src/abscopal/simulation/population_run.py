@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 FloatArray = NDArray[np.float64]
-_RESERVED = {"population", "patient", "column", "arm", "time", "state", "chunk_sha256", "chunk_tries"}
+_RESERVED = {"sensitivity", "population", "patient", "column", "arm", "time", "state", "chunk_sha256", "chunk_tries"}
 WHAT = "simulating the population"
 """How progress names this work."""
 
@@ -42,9 +42,11 @@ def simulate_population(
     *,
     outputs: Literal["all", "states"] | Sequence[str] = (),
     summaries: Sequence[Summary] = (),
+    sensitivities: Sequence[str] = (),
     initial: Values = None,
     fraction_arguments: Mapping[str, float] | None = None,
     start: float = 0.0,
+    horizon: float | None = None,
     side: Literal["before", "after"] = "before",
     control: Control | None = None,
     reference: bool = False,
@@ -69,7 +71,7 @@ def simulate_population(
         What it does not hold has the model's value.
     times : array, shape (n_t,)
         Days to report, ascending; the last ends the run. [day]
-    outputs, summaries, initial, fraction_arguments, start, side, control
+    outputs, summaries, sensitivities, initial, fraction_arguments, start, horizon, side, control
         See `simulate_many`. Nothing is reported at `times` by default.
     reference : bool
         Let SciPy solve again every patient whom the kernel gave up, at a tenth of a second or more each. Does not
@@ -118,8 +120,10 @@ def simulate_population(
         summaries=tuple(
             s if own is None else replace(s, threshold=None) for s, own in zip(summaries, levels, strict=True)
         ),
+        sensitivities=tuple(sensitivities),
         fraction_arguments=dict(fraction_arguments or {}),
         start=start,
+        horizon=horizon,
         side=side,
         control=control or Control(),
         arms=tuple(arms),
@@ -202,7 +206,8 @@ def _patients(
     _check_minimum(run.model, parameters, population)
     patients = Patients(n, parameters, _initial(run.model, initial, n), courses, levels)
     for own in courses if run.days.size else ():
-        event_table(run.model, own, n, run.start, float(run.days[-1]), fraction_arguments=run.fraction_arguments)
+        end = float(run.days[-1]) if run.horizon is None else run.horizon
+        event_table(run.model, own, n, run.start, end, fraction_arguments=run.fraction_arguments)
     return patients
 
 
