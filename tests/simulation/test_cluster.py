@@ -79,6 +79,10 @@ class _Client:
     def nthreads(self):
         return {"one": 1}
 
+    def wait_for_workers(self, _n, timeout):
+        if self.work is None:
+            raise TimeoutError(timeout)
+
     def submit(self, _function, *arguments, **_):
         return self.work(*arguments)
 
@@ -138,6 +142,11 @@ def test_a_worker_with_another_store_or_processor_is_refused(tmp_path, monkeypat
     client.work = lambda _path, *rest: _Future("finished", cluster_module._on_worker(elsewhere, *rest))
     with pytest.raises(InputError, match="another store"):
         run(people(40), cluster=client, out=tmp_path / "a.zarr", chunk=10)
+
+
+def test_a_cluster_without_workers_is_not_waited_for_for_ever(tmp_path):
+    with pytest.raises(InputError, match="none after 60 seconds"):
+        run(people(10), cluster=_Client(None), out=tmp_path / "a.zarr")
 
 
 def test_nobody_at_the_address(tmp_path):

@@ -1,5 +1,7 @@
 """Drawing patients: the same for a seed, correlated, plausible, in the model's units."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -340,3 +342,10 @@ def test_dataset_and_selection_carry_units_and_origin():
     assert data.age.attrs["role"] == "covariate"
     assert "2 of 10 patients chosen" in data.attrs["population"]
     assert isinstance(drawn.provenance, Provenance)
+
+
+def test_the_example_in_the_docs_is_drawn():
+    text = (Path(__file__).parents[2] / "docs" / "populations.md").read_text(encoding="utf-8")
+    spec_text = text.split("```toml\n")[1].split("```")[0]
+    drawn = VirtualPopulation.draw(read_spec(spec_text), 50, model=diw_model(), seed=1)
+    assert [count.name for count in drawn.provenance.filters] == ["alpha/beta", SOLVED, "untreated tumour grows"]

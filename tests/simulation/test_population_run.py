@@ -11,6 +11,7 @@ from abscopal.domain.regimen import DrugDose, Regimen
 from abscopal.equations.builder import ModelBuilder
 from abscopal.immune.model import diw_model
 from abscopal.simulation import chunk_store
+from abscopal.simulation.chunks import device_name
 from abscopal.simulation.control import Control
 from abscopal.simulation.events import Event
 from abscopal.simulation.many import simulate_many
@@ -234,6 +235,17 @@ def test_a_store_of_other_patients_or_another_model_is_refused(patients, store, 
     with pytest.raises(InputError, match="mixed_devices=True"):
         run(patients, out=store)
     run(patients, out=store, mixed_devices=True)
+
+
+def test_a_store_names_the_processors_that_took_part(patients, store, monkeypatch):
+    with monkeypatch.context() as patch:
+        killed_after(patch, 2)
+        with pytest.raises(_Killed):
+            run(patients, out=store, chunk=100)
+    for module in ("chunks", "chunk_store", "cluster", "population_run"):
+        monkeypatch.setattr(f"abscopal.simulation.{module}.device_name", lambda: "another")
+    result = run(patients, out=store, mixed_devices=True)
+    assert json.loads(result.attrs["devices"]) == ["another", device_name()]
 
 
 def test_what_is_no_store_is_refused(patients, store, tmp_path):

@@ -18,11 +18,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from abscopal.domain.errors import InputError, UnsupportedError
-from abscopal.simulation.chunks import checksum, chunk_edges
+from abscopal.simulation.chunks import checksum, chunk_edges, device_name
 from abscopal.simulation.dataset import STATUS
 
 _FORMAT = "abscopal population 1"
-_MARKS, _TRIES = "chunk_sha256", "chunk_tries"
+_MARKS, _TRIES, _DEVICES = "chunk_sha256", "chunk_tries", "chunk_device"
+_DEVICE_BYTES = 160
 _PLACE = "status_state"
 """Stored as the state's place, -1 for none; text in the result."""
 NOT_COMPUTED = -1
@@ -95,6 +96,7 @@ class ChunkStore:
                 _write_whole(group, str(name), variable)
             count = len(chunk_edges(n, chunk))
             _array(group, _MARKS, (count, 32), (1, 32), np.uint8, ("chunk", "byte"), {}, 0)
+            _array(group, _DEVICES, (count, _DEVICE_BYTES), (1, _DEVICE_BYTES), np.uint8, ("chunk", "letter"), {}, 0)
             _array(group, _TRIES, (count,), (1,), np.uint32, ("chunk",), {}, 0)
             group.attrs.update(
                 {
@@ -174,12 +176,19 @@ class ChunkStore:
         arrays = {name: _stored(name, result[name], self.about["labels"]["state"]) for name in self.names}
         for name, array in arrays.items():
             self._group[name][first:last] = array
+        device = device_name().encode()[:_DEVICE_BYTES].ljust(_DEVICE_BYTES, b"\0")
+        self._group[_DEVICES][number] = np.frombuffer(device, dtype=np.uint8)
         mark = checksum(iter(arrays.items()))
         self._group[_MARKS][number] = np.frombuffer(mark, dtype=np.uint8)
 
     def tries(self) -> NDArray[np.int64]:
         """How often the computation of each chunk was begun, shape (n_chunks,)."""
         return np.asarray(self._group[_TRIES][:]).astype(np.int64)
+
+    def devices(self) -> list[str]:
+        """Processors that took part."""
+        rows = np.asarray(self._group[_DEVICES][:])
+        return sorted({row.tobytes().rstrip(b"\0").decode(errors="replace") for row in rows} - {""})
 
     def unfinished(self) -> list[int]:
         """Chunks without a mark."""
@@ -189,12 +198,13 @@ class ChunkStore:
     def dataset(self) -> xr.Dataset:
         """The results, read from the store when they are used."""
         raw: xr.Dataset = xr.open_zarr(self.path, consolidated=False, chunks=None, zarr_format=3)
-        raw = raw.drop_vars([_MARKS, _TRIES])
+        raw = raw.drop_vars([_MARKS, _TRIES, _DEVICES])
         names = np.array([*self.about["labels"]["state"], ""])
         places = raw[_PLACE]
         raw = raw.assign_coords(self.about["labels"])
-        raw[_PLACE] = (places.dims, names[places.values])
         kept = {key: value for key, value in self.about.items() if key not in {"variables", "labels"}}
+        kept["devices"] = self.devices()
+        raw[_PLACE] = (places.dims, names[places.values])
         raw.attrs = {
             key: value if isinstance(value, str | int | float) else json.dumps(value) for key, value in kept.items()
         }

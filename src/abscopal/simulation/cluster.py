@@ -5,6 +5,7 @@ import pickle
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ from abscopal.simulation.chunks import Patients, Run, device_name, solve_chunk
 if TYPE_CHECKING:
     from distributed import Client
 
+_PATIENCE = 60
+"""How long to wait for the first worker. [s]"""
 _AHEAD = 2
 """Chunks handed out per worker thread: one to compute, one waiting."""
 
@@ -114,9 +117,9 @@ def connected(cluster: "Client | str | None", workers: int | None) -> Iterator["
                 try_="dask scheduler, which prints it, such as tcp://10.0.0.1:8786",
             ) from exc
         with client:
-            yield client
+            yield _with_workers(client)
     elif cluster is not None:
-        yield cluster
+        yield _with_workers(cluster)
     else:
         with (
             distributed.LocalCluster(
@@ -130,6 +133,20 @@ def connected(cluster: "Client | str | None", workers: int | None) -> Iterator["
             distributed.Client(local, set_as_default=False) as client,
         ):
             yield client
+
+
+def _with_workers(client: Any) -> "Client":
+    """The client, once it has a worker."""
+    try:
+        client.wait_for_workers(1, timeout=_PATIENCE)
+    except TimeoutError as exc:
+        raise InputError(
+            doing="waiting for the workers of a cluster",
+            found=f"none after {_PATIENCE} seconds",
+            expected="at least one",
+            try_="dask worker, given the scheduler's address",
+        ) from exc
+    return client  # type: ignore[no-any-return]
 
 
 def compute_on(
@@ -152,24 +169,24 @@ def compute_on(
     done = distributed.as_completed([], loop=client.loop, raise_errors=False)
 
     def hand_out() -> None:
-        number = next(waiting, None)
-        if number is not None:
-            future = client.submit(_on_worker, str(store.path), blob, part(*store.edges[number]), number, pure=False)
+        room = max(_AHEAD * sum(client.nthreads().values()), _AHEAD) - len(under_way)  # workers come and go
+        for number in islice(waiting, max(room, 0)):
+            patients = part(*store.edges[number])
+            future = client.submit(_on_worker, str(store.path), blob, patients, number, pure=False)
             under_way[future] = number
             done.add(future)
 
     try:
-        for _ in range(max(_AHEAD * sum(client.nthreads().values()), _AHEAD)):
-            hand_out()
+        hand_out()
         while under_way:
             future = next(done)
             number = under_way.pop(future)
-            if not store.mark(number) and not _answered(future, number, store):
+            if store.mark(number) or _answered(future, number, store):
+                hand_out()
+                yield number
+            else:
                 under_way[future] = number
                 done.add(future)
-                continue
-            hand_out()
-            yield number
     finally:
         client.cancel(list(under_way))
 

@@ -27,8 +27,8 @@ _SAME_PATIENT: dict[str, str] = {
     "sobol": "patient k is the same for any number of patients, given the same varying parameters in order",
     "latin-hypercube": "a patient belongs to a design of this many: another number gives other patients",
 }
-_LARGEST = 50_000_000
-"""Most values, patients times columns, that are drawn into memory (400 MB)."""
+_LARGEST = 100_000_000
+"""Most values, patients times columns, that are drawn into memory (800 MB)."""
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,18 @@ if TYPE_CHECKING:
     from distributed import Client
 
 FloatArray = NDArray[np.float64]
-_RESERVED = {"sensitivity", "population", "patient", "column", "arm", "time", "state", "chunk_sha256", "chunk_tries"}
+_RESERVED = {
+    "sensitivity",
+    "population",
+    "patient",
+    "column",
+    "arm",
+    "time",
+    "state",
+    "chunk_sha256",
+    "chunk_tries",
+    "chunk_device",
+}
 WHAT = "simulating the population"
 """How progress names this work."""
 
