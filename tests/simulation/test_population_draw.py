@@ -43,6 +43,14 @@ def test_patient_k_is_the_same_for_any_number(method, extra, few, more):
     assert (small.values == large.values[:few]).all()
 
 
+@pytest.mark.parametrize("method", ["random", "sobol"])
+def test_batches_are_seamless(method):
+    one, other = PopulationSpec(parameters=RATES), 65_536 + 300
+    large = VirtualPopulation.draw(one, other, method=method, seed=3)
+    assert len(np.unique(large["k"])) == other
+    assert (VirtualPopulation.draw(one, 65_536, method=method, seed=3).values == large.values[:65_536]).all()
+
+
 def test_random_keeps_a_parameter_when_others_come_and_go():
     alone = PopulationSpec(parameters={"k": RATES["k"]})
     assert (VirtualPopulation.draw(alone, 50, seed=1)["k"] == VirtualPopulation.draw(spec(), 50, seed=1)["k"]).all()

@@ -1,11 +1,12 @@
 """A population in one process: against simulate_many, in chunks, interrupted, resumed, damaged, refused."""
 
+import builtins
 import json
 
 import numpy as np
 import pytest
 
-from abscopal.domain.errors import InputError, ModelError
+from abscopal.domain.errors import InputError, ModelError, UnsupportedError
 from abscopal.domain.progress import report_to
 from abscopal.domain.regimen import DrugDose, Regimen
 from abscopal.equations.builder import ModelBuilder
@@ -288,3 +289,18 @@ def test_a_patient_below_a_minimum_is_named():
     drawn = VirtualPopulation((Column("k", "1/day"),), np.array([[1.0], [-2.0]]), patients=np.array([5, 9]))
     with pytest.raises(ModelError, match="k of patient 9"):
         simulate_population(decay(), [], drawn, [1.0])
+
+
+@pytest.mark.parametrize("name", ["zarr", "distributed"])
+def test_without_the_extra_the_error_says_what_to_install(patients, tmp_path, monkeypatch, name):
+    pytest.importorskip("zarr", reason="stores come with the extra 'cluster'")
+    real = builtins.__import__
+
+    def without(wanted, *rest, **more):
+        if wanted.split(".")[0] == name:
+            raise ImportError(wanted)
+        return real(wanted, *rest, **more)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(UnsupportedError, match=f"no {name} .*pip install 'abscopal\\[cluster\\]'"):
+        run(patients, out=tmp_path / "a.zarr", workers=2)

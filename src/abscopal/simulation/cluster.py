@@ -135,10 +135,11 @@ def connected(cluster: "Client | str | None", workers: int | None) -> Iterator["
             yield client
 
 
-def _with_workers(client: Any) -> "Client":
+def _with_workers(client: "Client") -> "Client":
     """The client, once it has a worker."""
+    dask: Any = client
     try:
-        client.wait_for_workers(1, timeout=_PATIENCE)
+        dask.wait_for_workers(1, timeout=_PATIENCE)
     except TimeoutError as exc:
         raise InputError(
             doing="waiting for the workers of a cluster",
@@ -146,7 +147,7 @@ def _with_workers(client: Any) -> "Client":
             expected="at least one",
             try_="dask worker, given the scheduler's address",
         ) from exc
-    return client  # type: ignore[no-any-return]
+    return client
 
 
 def compute_on(

@@ -1,8 +1,9 @@
 """Populations in CSV and Parquet files, with units in the headings; what is read is not trusted."""
 
 import csv
-import io
+import math
 import re
+from array import array
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from abscopal.equations.model import Model
 from abscopal.simulation.population import Column, Provenance, VirtualPopulation
 
 FloatArray = NDArray[np.float64]
-MAX_BYTES = 512 * 2**20
+MAX_BYTES = 256 * 2**20
 """Largest file read, and largest table a Parquet file may unpack to."""
 _MAX_COLUMNS = 2000
 _HEADING = re.compile(r"\s*(?P<name>[^\[\]]+?)\s*(?:\[(?P<unit>[^\[\]]*)\])?\s*")
@@ -92,41 +93,36 @@ def _check_file(path: Path, max_bytes: int) -> None:
 
 
 def _read_csv(path: Path, max_bytes: int) -> tuple[list[str], FloatArray]:
-    with path.open("rb") as stream:
-        content = stream.read(max_bytes + 1)
-    if len(content) > max_bytes:  # it grew since it was looked at
-        raise _refused(path, "more bytes than when it was opened", f"at most {max_bytes}", "a larger max_bytes")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as exc:
-        raise _refused(path, f"a byte that is not UTF-8 at {exc.start}", "a CSV file in UTF-8", "saving it so") from exc
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    table: list[FloatArray] = []
-    try:
-        headings = next(reader, [])
-        _check_count(path, headings)
-        for cells in reader:
-            table.append(_row(path, headings, cells, reader.line_num))  # noqa: PERF401  (the line is for the message)
-    except csv.Error as exc:
-        raise _refused(path, f"{exc} in line {reader.line_num}", "a table of plain numbers", "exporting again") from exc
-    if not table:
+    values = array("d")  # eight bytes a value, however short its text
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        reader = csv.reader(stream, strict=True)
+        try:
+            headings = next(reader, [])
+            _check_count(path, headings)
+            for cells in reader:
+                values.extend(_row(path, headings, cells, reader.line_num))
+                if len(values) > max_bytes:  # the file grew since it was looked at
+                    raise _refused(path, "more values than bytes when opened", "a file at rest", "copying it")
+        except csv.Error as exc:
+            found = f"{exc} in line {reader.line_num}"
+            raise _refused(path, found, "a table of plain numbers", "exporting again") from exc
+        except UnicodeDecodeError as exc:
+            found = f"a byte that is not UTF-8 after line {reader.line_num}"
+            raise _refused(path, found, "a CSV file in UTF-8", "saving it so") from exc
+    if not values:
         raise _refused(path, "no patients", "a row of headings and a row per patient", "exporting again")
-    return headings, np.vstack(table)
+    return headings, np.array(values).reshape(-1, len(headings))
 
 
-def _row(path: Path, headings: Sequence[str], cells: Sequence[str], line: int) -> FloatArray:
+def _row(path: Path, headings: Sequence[str], cells: Sequence[str], line: int) -> list[float]:
     if len(cells) != len(headings):
         raise _refused(
             path, f"{len(cells)} values in line {line}", f"{len(headings)}, one for each heading", "correcting it"
         )
-    try:
-        values = np.array([float(cell) for cell in cells])
-    except ValueError:
-        values = np.array([_number(cell) for cell in cells])
-    wrong = np.flatnonzero(~np.isfinite(values))
-    if not wrong.size and "_" not in "".join(cells):  # Python reads 1_0 as 10; nobody else does
+    values = [_number(cell) for cell in cells]
+    if all(map(math.isfinite, values)):
         return values
-    place = int(wrong[0]) if wrong.size else next(k for k, cell in enumerate(cells) if "_" in cell)
+    place = next(k for k, value in enumerate(values) if not math.isfinite(value))
     found = f"{cells[place][:40]!r}" if cells[place].strip() else "nothing"
     raise _refused(
         path, f"{found} for {headings[place]!r} in line {line}", "a finite number", "correcting it or leaving it out"
@@ -134,10 +130,11 @@ def _row(path: Path, headings: Sequence[str], cells: Sequence[str], line: int) -
 
 
 def _number(cell: str) -> float:
+    """The number written in a cell; NaN for anything else, such as 1_0, which Python alone reads as 10."""
     try:
-        return float(cell)
+        return math.nan if "_" in cell else float(cell)
     except ValueError:
-        return np.nan
+        return math.nan
 
 
 def _check_count(path: Path, headings: Sequence[str]) -> None:

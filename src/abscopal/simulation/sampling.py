@@ -15,7 +15,7 @@ FloatArray = NDArray[np.float64]
 Method = Literal["random", "sobol", "latin-hypercube"]
 METHODS: tuple[Method, ...] = ("random", "sobol", "latin-hypercube")
 _EDGE = 2.0**-53
-_LEAST_BATCH = 256
+_LEAST_BATCH, _LARGEST_BATCH = 256, 65_536
 
 
 def batches(method: Method, names: Sequence[str], n: int, seed: int) -> Iterator[FloatArray]:
@@ -45,7 +45,7 @@ def batches(method: Method, names: Sequence[str], n: int, seed: int) -> Iterator
 
 def _random(names: Sequence[str], n: int, seed: int) -> Iterator[FloatArray]:
     streams = [np.random.default_rng(np.random.SeedSequence(seed, spawn_key=_key(name))) for name in names]
-    size = max(n, _LEAST_BATCH)
+    size = min(max(n, _LEAST_BATCH), _LARGEST_BATCH)
     while True:
         yield np.column_stack([stream.random(size) for stream in streams]) if streams else np.empty((size, 0))
 
@@ -55,7 +55,8 @@ def _key(name: str) -> tuple[int, ...]:
 
 
 def _sobol(names: Sequence[str], n: int, seed: int) -> Iterator[FloatArray]:
-    whole = 1 << (max(n, _LEAST_BATCH) - 1).bit_length()  # the sequence is balanced over powers of two
+    size = min(max(n, _LEAST_BATCH), _LARGEST_BATCH)
+    whole = 1 << (size - 1).bit_length()  # the sequence is balanced over powers of two
     engine = qmc.Sobol(max(len(names), 1), scramble=True, seed=np.random.default_rng(seed))
     while True:
         yield engine.random(whole)[:, : len(names)]
