@@ -78,7 +78,7 @@ def population(
         treated = _regimen(dose, fractions, interval, weekdays, start, drug or [])
         arms = {treated.name: treated}
     arms |= _untreated() if control else {}
-    asked = [_summary(text) for text in summary or ["V_0:minimum", "V_1:minimum"]]
+    asked = [_summary(text) for text in summary or ["V_0:minimum", "V_1:area"]]
     with progress_bars():
         people = _people(source, model, n, method, seed, scatter)
         result = simulate_population(

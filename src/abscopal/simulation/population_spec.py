@@ -23,6 +23,7 @@ from abscopal.simulation.toml_text import toml_text
 
 FloatArray = NDArray[np.float64]
 _MAX_BYTES = 2**20
+Role = Literal["parameter", "covariate"]
 
 
 class Correlation(BaseModel):
@@ -256,6 +257,3 @@ def _cannot_vary(parameter: Parameter, found: str, hint: str) -> InputError:
         expected="a positive value, or a range in its knowledge sheet",
         try_=hint,
     )
-
-
-Role = Literal["parameter", "covariate"]
