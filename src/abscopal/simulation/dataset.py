@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from abscopal import __version__
+from abscopal.domain.version import __version__
 from abscopal.equations.checks import ordered_quantities
 from abscopal.equations.model import Model
 from abscopal.simulation.control import Control
