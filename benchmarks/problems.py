@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+import xarray as xr
 from stiff_model import stiff_model
 
 from abscopal.domain.regimen import DrugDose, Regimen
@@ -45,24 +46,29 @@ class Problem:
         """The regimen's events."""
         return regimen_events(self.model, self.regimen)
 
-    def compiled(self, n: int, control: Control, **options: object) -> np.ndarray:
-        """States of the first n patients by this package's kernel, shape (n, n_t, n_states)."""
-        result = simulate_many(
+    def compiled(self, n: int, control: Control, **options: object) -> xr.Dataset:
+        """The first n patients by this package's kernel."""
+        return simulate_many(
             self.model, self.regimen, self.times, parameters=self.parameters[:n], outputs="states", control=control,
             fallback=0, **options,
         )  # fmt: skip
-        return np.stack([result[str(name)].values for name in result.state.values], axis=-1)
 
     @cached_property
     def truth(self) -> np.ndarray:
         """States of the checked patients at a tolerance of 1e-11."""
-        return self.compiled(self.checked, Control(relative=1e-11, absolute=1e-14, floor=0.0))
+        return states(self.compiled(self.checked, Control(relative=1e-11, absolute=1e-14, floor=0.0)))
 
-    def error(self, found: np.ndarray) -> float:
+    def error(self, result: np.ndarray | xr.Dataset) -> float:
         """Largest error over patients, times and states, relative with a thousandth of the peak as floor."""
+        found = states(result) if isinstance(result, xr.Dataset) else result
         exact = self.truth[: len(found)]
         peak = np.abs(exact).max(axis=1, keepdims=True)
         return float((np.abs(found[: len(exact)] - exact) / (np.abs(exact) + 1e-3 * peak + 1e-300)).max())
+
+
+def states(result: xr.Dataset) -> np.ndarray:
+    """States as an array, shape (n, n_t, n_states)."""
+    return np.stack([result[str(name)].values for name in result.state.values], axis=-1)
 
 
 def problems() -> list[Problem]:

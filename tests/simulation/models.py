@@ -28,6 +28,21 @@ def decay() -> Model:
 
 
 @cache
+def infused() -> Model:
+    """Infusion into plasma, binding, and a delayed effect through transit compartments."""
+    m = ModelBuilder("infused")
+    P = m.state("P", "mg", "plasma", initial=0.0)
+    m.infusion("drip", "P", "infusion", drug="drug")
+    k = m.parameter("k", "1/day", "elimination", value=0.7)
+    m.rate("P", "elimination", -k * P)
+    m.state("effect", "mg", "effect", initial=0.0)
+    mean = m.parameter("delay", "day", "mean delay", value=2.0)
+    m.transit("chain", 4, mean, flow=k * P, unit="mg", meaning="delay", target="effect")
+    m.rate("effect", "loss", -k / 5 * m["effect"])
+    return m.build()
+
+
+@cache
 def linear(n: int) -> Model:
     """y' = K·y with every entry of K a parameter."""
     m = ModelBuilder(f"linear {n}")

@@ -1,5 +1,9 @@
 """Compiled solutions against matrix exponentials, published solutions, exact ones and the LSODA reference."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,8 +18,19 @@ from abscopal.simulation.many import simulate_many
 from abscopal.simulation.reference import Tolerance
 from abscopal.simulation.solve import simulate
 from abscopal.simulation.summaries import Summary
-from tests.simulation.models import decay, forced_predator, hires, linear, reversible_chain, robertson, van_der_pol
+from abscopal.simulation.windows import Infusion, window_events
+from tests.simulation.models import (
+    decay,
+    forced_predator,
+    hires,
+    infused,
+    linear,
+    reversible_chain,
+    robertson,
+    van_der_pol,
+)
 
+ROOT = Path(__file__).parents[2]
 TIGHT = Control(relative=1e-9, absolute=1e-12)
 
 
@@ -211,3 +226,47 @@ def test_summaries_of_a_decay_are_exact():
     np.testing.assert_allclose(result.A_minimum, np.exp(-10 * k), rtol=1e-7)
     np.testing.assert_array_equal(result.at_start, [0, 0, 0])
     np.testing.assert_allclose(result.half_crossing, np.log(2) / k, rtol=1e-7)
+
+
+@pytest.mark.parametrize("method", ["explicit", "rosenbrock"])
+def test_infusions_and_transit_delays_against_lsoda(method):
+    """Windows that overlap, one of them a minute long."""
+    given = [Infusion("drip", 50.0, 0.5, 0.25), Infusion("drip", 20.0, 0.6, 2.0), Infusion("drip", 5.0, 4.0, 1 / 1440)]
+    model, days = infused(), np.linspace(0, 12, 25)
+    course = window_events(model, given)
+    reference = simulate(model, course, days, tolerance=Tolerance(relative=1e-10, absolute=1e-12))
+    result = simulate_many(model, course, days, control=Control(relative=1e-8, method=method))
+    assert result.status.item() == 0
+    for name in reference.names:
+        scale = np.abs(reference[name]).max() + 1e-9
+        assert (np.abs(result[name].values[0] - reference[name]) / scale).max() < 1e-6, name
+
+
+def test_area_under_an_infusion_is_the_amount_over_the_clearance():
+    wanted = [Summary("P", "area"), Summary("P", "maximum")]
+    amounts = np.array([10.0, 50.0, 90.0])
+    courses = [window_events(infused(), Infusion("drip", amount, 1.0, 0.5)) for amount in amounts]
+    result = simulate_many(infused(), courses, [80.0], outputs=(), summaries=wanted, control=Control(relative=1e-9))
+    np.testing.assert_allclose(result.P_area, amounts / 0.7, rtol=1e-6)
+    np.testing.assert_allclose(result.P_maximum, amounts / 0.5 / 0.7 * (1 - np.exp(-0.35)), rtol=1e-7)
+
+
+@pytest.mark.slow
+def test_hundred_thousand_patients_with_summaries_fit_in_a_gigabyte_and_a_half():
+    program = """
+import resource
+import numpy as np
+from abscopal.domain.regimen import Regimen
+from abscopal.immune.model import diw_model
+from abscopal.simulation.many import simulate_many
+from abscopal.simulation.summaries import Summary
+model = diw_model()
+values = np.array(model.parameter_vector())
+matrix = values * np.exp(0.2 * np.random.default_rng(1).standard_normal((100_000, len(values))))
+wanted = [Summary(name, kind) for name in ("V_0", "V_1", "L") for kind in ("minimum", "maximum", "area")]
+result = simulate_many(model, Regimen.equal_fractions(8, 3), [60.0], parameters=matrix, outputs=(), summaries=wanted)
+assert (result.status == 0).all()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert float(done.stdout) < 1.5

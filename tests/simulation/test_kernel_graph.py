@@ -17,7 +17,8 @@ from abscopal.simulation.kernels.program import program
 
 _APPLY = {
     "add": lambda a, b: a + b, "sub": lambda a, b: a - b, "mul": lambda a, b: a * b, "neg": lambda a: -a,
-    "inverse": lambda a: 1 / a, "exp": math.exp, "log": math.log, "sqrt": math.sqrt, "tanh": math.tanh, "abs": abs,
+    "inverse": lambda a: 1 / a, "exp": math.exp, "log": math.log, "sqrt": math.sqrt, "tanh": math.tanh,
+    "erf": math.erf, "abs": abs,
     "power": lambda a, b: a**b, "max": max, "min": min, "select": lambda c, a, b: a if c else b,
     "lt": lambda a, b: a < b, "le": lambda a, b: a <= b, "eq": lambda a, b: a == b, "ne": lambda a, b: a != b,
     "and": lambda a, b: a and b, "or": lambda a, b: a or b, "not": lambda a: not a,
@@ -88,7 +89,8 @@ def _grow(inner):
         pair.map(lambda ab: ab[0] + ab[1]), pair.map(lambda ab: ab[0] * ab[1]), pair.map(lambda ab: ab[0] - ab[1]),
         inner.map(lambda a: 1 / (1 + a**2)), inner.map(lambda a: sp.exp(-(a**2))),
         inner.map(lambda a: sp.log(1 + a**2)),
-        inner.map(lambda a: sp.sqrt(1 + a**2)), inner.map(sp.tanh), inner.map(lambda a: (1 + a**2) ** _p),
+        inner.map(lambda a: sp.sqrt(1 + a**2)), inner.map(sp.tanh), inner.map(sp.erf),
+        inner.map(lambda a: (1 + a**2) ** _p),
         pair.map(lambda ab: sp.Max(*ab)), pair.map(lambda ab: sp.Min(*ab)),
         pair.map(lambda ab: sp.Piecewise((ab[0], ab[0] < ab[1]), (ab[1] ** 2, True))),
         inner.map(lambda a: (1 + a**2) ** sp.Rational(3, 2)), inner.map(lambda a: (1 + a**2) ** -3),

@@ -1,7 +1,11 @@
 """Many patients at once: independence, status, inputs, fallback."""
 
+from types import SimpleNamespace
+
 import numpy as np
+import pandas as pd
 import pytest
+import sympy as sp
 
 from abscopal.domain.errors import InputError, ModelError, UnsupportedError
 from abscopal.domain.regimen import DrugDose, Regimen
@@ -12,7 +16,9 @@ from abscopal.simulation.control import Control
 from abscopal.simulation.dataset import describe
 from abscopal.simulation.events import Event
 from abscopal.simulation.kernels.compile import Kernel, compile_object
+from abscopal.simulation.kernels.graph import Graph
 from abscopal.simulation.kernels.target import Target, host
+from abscopal.simulation.kernels.translate import Translator
 from abscopal.simulation.many import simulate_many
 from abscopal.simulation.summaries import Summary
 from tests.simulation.models import blow_up, decay, robertson
@@ -174,6 +180,7 @@ BAD_CALLS = {
     "unknown parameter": ({"parameters": {"kk": 1.0}}, "kk"),
     "matrix of the wrong shape": ({"parameters": np.ones((4, 2))}, "shape"),
     "different numbers of patients": ({"parameters": {"k": [1, 2, 3]}, "initial": {"A": [1, 2]}}, "3 in .* but 2"),
+    "no patient": ({"parameters": {"k": []}}, "none"),
     "unknown state": ({"initial": {"B": 1.0}}, "B"),
     "negative initial state": ({"initial": {"A": -1.0}}, "A of patient 0"),
     "days that do not ascend": ({"times": [2.0, 1.0]}, "ascend"),
@@ -208,10 +215,15 @@ def test_control_refuses_nonsense(bad):
 
 
 def test_function_without_a_kernel_is_named():
-    import sympy as sp
+    made = SimpleNamespace(states=(), parameters=(), assignments=())
+    with pytest.raises(UnsupportedError, match="sin"):
+        Translator(Graph(), SimpleNamespace(states=()), made)(sp.sin(sp.Symbol("x", real=True)))
 
-    m = ModelBuilder("erf")
-    y = m.state("y", "1", "state", initial=1.0)
-    m.rate("y", "odd", m.parameter("r", "1/day", "rate", value=1.0) * sp.erf(y))
-    with pytest.raises(UnsupportedError, match="erf"):
-        simulate_many(m.build(), [], [1.0])
+
+def test_table_of_parameters_is_taken_by_name():
+    k, alpha = np.array([0.1, 0.2, 0.7]), np.array([0.3, 0.1, 0.2])
+    course = [Event(0.0, "kill", {"d": 1.0})]
+    table = pd.DataFrame({"k": k, "alpha": alpha})
+    for given in (table, table[["alpha", "k"]], {"k": k, "alpha": alpha}):
+        result = simulate_many(decay(), course, [1.0], parameters=given)
+        np.testing.assert_allclose(result.A[:, 0], np.exp(-k - alpha), rtol=1e-6)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from abscopal.simulation.kernels.compile import Variant
 from abscopal.simulation.kernels.store import cache_folder, forget_loaded, kernel_for
 from abscopal.simulation.many import simulate_many
 from tests.simulation.models import decay, robertson
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -118,7 +121,9 @@ def test_processes_that_compile_at_once_agree(folder):
         "from abscopal.simulation.many import simulate_many\nfrom tests.simulation.models import decay\n"
         "print(repr(simulate_many(decay(), [], [1.0]).A.item()))"
     )
-    running = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    running = [
+        subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=ROOT) for _ in range(3)
+    ]
     said = {process.communicate(timeout=120)[0] for process in running}
     assert said == {f"{end()!r}\n"}
     assert len(list(folder.iterdir())) == 1

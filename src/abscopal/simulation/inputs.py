@@ -12,6 +12,13 @@ from abscopal.equations.model import Model
 
 FloatArray = NDArray[np.float64]
 Values = ArrayLike | Mapping[str, ArrayLike] | None
+"""One number or one per patient by name, a table with names as columns, or a whole matrix in the model's order."""
+
+
+def by_name(values: Values) -> Values:
+    """A table's columns as a mapping, so that they are taken by name; anything else as it is."""
+    columns = getattr(values, "columns", None)
+    return values if columns is None else {str(name): np.asarray(values[name]) for name in columns}  # type: ignore[index]
 
 
 def number_of_patients(given: Mapping[str, int | None]) -> int:
@@ -30,7 +37,15 @@ def number_of_patients(given: Mapping[str, int | None]) -> int:
             expected="the same number everywhere",
             try_="a single value for what all patients share",
         )
-    return next(iter(told.values()), 1)
+    n = next(iter(told.values()), 1)
+    if not n:
+        raise InputError(
+            doing="counting the patients",
+            found="none",
+            expected="at least one",
+            try_="checking the filters before this",
+        )
+    return n
 
 
 def rows_of(values: Values) -> int | None:

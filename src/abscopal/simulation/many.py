@@ -21,6 +21,7 @@ from abscopal.simulation.explicit import STABLE
 from abscopal.simulation.fallback import solve_again
 from abscopal.simulation.inputs import (
     Values,
+    by_name,
     checked_names,
     initial_matrix,
     number_of_patients,
@@ -67,9 +68,9 @@ def simulate_many(
         One course for all, or one per patient.
     times : array, shape (n_t,)
         Ascending days to report; the last ends the run. [day]
-    parameters : mapping or array of shape (n, n_parameters), optional
+    parameters : mapping, DataFrame, or array of shape (n, n_parameters), optional
         Values that replace the model's defaults, each one number or one per patient.
-    initial : mapping or array of shape (n, n_states), optional
+    initial : mapping, DataFrame, or array of shape (n, n_states), optional
         Values that replace the model's own initial states.
     outputs : {"all", "states"} or sequence of str
         What to report at `times`: states and quantities, states, those named, or nothing with `()`.
@@ -106,12 +107,13 @@ def simulate_many(
         A parameter that is missing, not finite or below its minimum, naming the patient.
     """
     days = _checked_times(times, start)
+    parameters, initial = by_name(parameters), by_name(initial)
     n = number_of_patients(
         {
             "the courses": number_of_courses(courses),
             "the parameters": rows_of(parameters),
             "the initial states": rows_of(initial),
-            "the thresholds": _thresholds(summaries),
+            "the thresholds": thresholds_of(summaries),
         }
     )
     control = control or Control()
@@ -146,7 +148,8 @@ def _directions(model: Model, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _thresholds(summaries: Sequence[Summary]) -> int | None:
+def thresholds_of(summaries: Sequence[Summary]) -> int | None:
+    """How many patients the thresholds are for; None if they are the same for all."""
     return next((len(np.asarray(s.threshold)) for s in summaries if np.ndim(s.threshold) == 1), None)  # type: ignore[arg-type]
 
 
@@ -180,24 +183,31 @@ class Work:
         n = len(self.parameters)
         method = "rosenbrock" if self.sensitivities else self.control.method
         outcome = Outcome(
-            rows=np.full((n, len(self.request.days), len(self.request.columns)), np.nan),
-            finals=np.full((n, len(self.model.states)), np.nan),
+            rows=np.empty((n, len(self.request.days), len(self.request.columns))),
+            finals=np.empty((n, len(self.model.states))),
             kept=np.full((n, len(self.watch.observed), len(SUMMARIES)), np.nan),
             counts=np.zeros((n, len(COUNTS)), dtype=np.int64),
             reached=np.zeros(n),
             stiff=np.full(n, method == "rosenbrock"),
-            senses=np.full((n, len(self.request.days), len(self.sensitivities), len(self.model.states)), np.nan),
+            senses=np.empty((n, len(self.request.days), len(self.sensitivities), len(self.model.states))),
         )
         order = np.arange(n)
         if method != "rosenbrock":
             self._solve(order, "explicit", outcome, threads)
             order = np.flatnonzero(outcome.counts[:, 0]) if method == "auto" else order[:0]
             outcome.stiff[order] = True
-            outcome.rows[order] = np.nan
         if len(order):
             self._solve(order, "rosenbrock", outcome, threads)
-        outcome.kept[outcome.counts[:, 0] != 0] = np.nan
+        self._blank(outcome)
         return outcome
+
+    def _blank(self, outcome: Outcome) -> None:
+        """What a patient who failed did not reach is NaN; the kernel never wrote it."""
+        failed = np.flatnonzero(outcome.counts[:, 0])
+        late = self.request.days > outcome.reached[failed, None]
+        for values in (outcome.rows, outcome.senses):
+            values[failed] = np.where(late.reshape(*late.shape, *(1,) * (values.ndim - 2)), np.nan, values[failed])
+        outcome.kept[failed] = np.nan
 
     def _solve(self, order: IntArray, method: Method, outcome: Outcome, threads: int) -> None:
         """Solve some of the patients, in chunks over threads."""

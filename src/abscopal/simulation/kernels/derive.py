@@ -1,5 +1,6 @@
 """Sparse forward differentiation of a graph."""
 
+import math
 from collections.abc import Callable, Iterable
 
 from abscopal.simulation.kernels.graph import CONDITIONS, LEAVES, Graph
@@ -64,9 +65,15 @@ class Derivatives:
             "log": lambda: [g.inverse(args[0])],
             "sqrt": lambda: [self._root(node, args[0])],
             "tanh": lambda: [g.add(g.one, g.neg(g.mul(node, node)))],
+            "erf": lambda: [self._bell(args[0])],
             "abs": lambda: [g.apply("select", g.apply("lt", args[0], g.zero), g.number(-1.0), g.one)],
         }
         return rules[op]()
+
+    def _bell(self, x: int) -> int:
+        """Slope of the error function."""
+        g = self.graph
+        return g.mul(g.number(2 / math.sqrt(math.pi)), g.apply("exp", g.neg(g.mul(x, x))))
 
     def _root(self, node: int, base: int) -> int:
         """Slope of a square root; zero at zero, where it is infinite."""

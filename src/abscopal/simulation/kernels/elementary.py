@@ -170,6 +170,18 @@ class Arithmetic:
         far = self.choose(self.compare("<", x, n(0.0)), self.neg(far), far)
         return self.choose(self.compare("<", size, n(0.25)), near, far)
 
+    def erf(self, x: Any) -> Any:
+        """Error function, by the C library lane by lane."""
+        module = self.b.module
+        known = module.globals.get("erf") or ir.Function(module, ir.FunctionType(DOUBLE, [DOUBLE]), "erf")
+        if self.width == 1:
+            return self.b.call(known, [x])
+        result = x
+        for lane in range(self.width):
+            place = ir.Constant(INT, lane)
+            result = self.b.insert_element(result, self.b.call(known, [self.b.extract_element(x, place)]), place)
+        return result
+
     def power(self, base: Any, exponent: Any) -> Any:
         """baseᵉ for base ≥ 0 as exp(e·log base); 1 for e = 0. Relative error about |e·log base|·1e-16."""
         value = self.exp(self.mul(exponent, self.log(base)))

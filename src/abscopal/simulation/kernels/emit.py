@@ -8,7 +8,7 @@ from abscopal.simulation.kernels.graph import LEAVES, Graph
 
 Loader = Callable[[str, int], Any]
 _SIGNS = {"lt": "<", "le": "<=", "eq": "==", "ne": "!="}
-_DIRECT = {"add", "sub", "mul", "neg", "inverse", "exp", "log", "sqrt", "tanh", "abs", "power"}
+_DIRECT = {"add", "sub", "mul", "neg", "inverse", "exp", "log", "sqrt", "tanh", "erf", "abs", "power"}
 _NAMES = {"max": "larger", "min": "smaller", "select": "choose"}
 
 

@@ -52,6 +52,8 @@ def write_explicit_step(w: Writer) -> None:
     following = plan_next(c, good, s, step_factor(c, error, root, negative, good))
     stiff = _stiffness(c, good, v.mul(v.mul(h, h), slopes), moves)
     if w.program.observed:
+        with c.loop(n) as i:
+            c.store(c.load("U", _place(c, LAST, n, i)), "F", i)
         write_summary_update(w, c, good, s)
     accept(c, n, good, s)
     with c.loop(n) as i:
@@ -70,8 +72,7 @@ def _first_stage(w: Writer, c: Code, n: int, s: Stride) -> None:
     with c.if_(changed):
         copy(c, n, "Y", "YS")
         c.store(s.now, "TS")
-        c.call("rates", c.workspace)
-        copy(c, n, "F", "U")
+        c.call("rates_at", c.workspace, c.place("U"))
         c.set_slot(c.whole(0), "changed")
     if w.program.observed:
         copy(c, n, "Y", "YS")
@@ -91,9 +92,7 @@ def _stage(c: Code, stage: int, n: int, s: Stride) -> None:
         if stage == LAST - 1:  # at the same time as the last stage: what stability is judged by
             c.store(total, "R", i)
     c.store(s.end if C[stage] == 1.0 else v.add(s.now, v.mul(s.h, v.number(C[stage]))), "TS")
-    c.call("rates", c.workspace)
-    with c.loop(n) as i:
-        c.store(c.load("F", i), "U", _place(c, stage, n, i))
+    c.call("rates_at", c.workspace, c.place("U", stage * n))
 
 
 def _stiffness(c: Code, good: Any, slopes: Any, moves: Any) -> Any:

@@ -39,6 +39,8 @@ class Writer:
         self.vector("rates", rates)
         if self.method == "rosenbrock":
             self._linear_algebra(rates)
+        else:
+            self.pointed("rates_at", 1, [(0, i, node) for i, node in enumerate(p.rates)])
         self._prepare()
         self._initial()
         self._quantities()

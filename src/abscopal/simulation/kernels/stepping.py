@@ -10,10 +10,8 @@ from abscopal.simulation.kernels.code import Code
 
 _SAFETY, _SHRINK, _GROW = 0.9, 0.2, 6.0
 _NEGATIVE_SHRINK, _BROKEN_SHRINK = 0.3, 0.1
-_SMALLEST, _SMALLEST_AT_ZERO = (
-    1e-14,
-    1e-30,
-)  # of the time reached, and [day]: a shorter step no longer moves the clock
+_SMALLEST = 1e-14  # of the time reached: a shorter step no longer moves the clock
+_SMALLEST_AT_ZERO = 1e-30  # [day]
 
 
 @dataclass(frozen=True)

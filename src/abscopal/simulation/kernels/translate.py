@@ -20,7 +20,7 @@ _COMPARISONS = {
     "Equality": ("eq", False),
     "Unequality": ("ne", False),
 }
-_FUNCTIONS = {"exp": "exp", "log": "log", "tanh": "tanh", "Abs": "abs"}
+_FUNCTIONS = {"exp": "exp", "log": "log", "tanh": "tanh", "erf": "erf", "Abs": "abs"}
 
 
 class Translator:
@@ -87,7 +87,7 @@ class Translator:
         raise UnsupportedError(
             doing="compiling a model",
             found=f"the function {name} in {e}",
-            expected="arithmetic, powers, exp, log, tanh, Max, Min, Abs and Piecewise",
+            expected="arithmetic, powers, exp, log, tanh, erf, Max, Min, Abs and Piecewise",
             try_="solving this model one patient at a time with the reference solver",
         )
 
