@@ -78,6 +78,7 @@ def summarise(case: Case, course: Course) -> PlanSummary:
         beam_on_origin=course.beam_on_origin,
         alpha_beta_gy=course.alpha_beta,
         alpha_beta_origin=course.alpha_beta_origin,
+        late_alpha_beta_gy=late_alpha_beta(),
         bed_gy=float(bed(course.dose_per_fraction, course.n_fractions, course.alpha_beta)),
         eqd2_gy=float(eqd2(course.dose_per_fraction, course.n_fractions, course.alpha_beta)),
     )

@@ -46,6 +46,7 @@ class PlanSummary(Part):
     beam_on_origin: str
     alpha_beta_gy: Finite
     alpha_beta_origin: str
+    late_alpha_beta_gy: Finite
     bed_gy: Finite
     eqd2_gy: Finite
 

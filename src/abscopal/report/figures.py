@@ -164,7 +164,8 @@ def _alternatives(assessment: Assessment) -> str | None:
             if row.alc_nadir is not None:
                 axes[1].plot(row.alc_nadir, row.gain, "o", color=colour)
                 axes[1].annotate(name, (row.alc_nadir, row.gain), **offset)
-        axes[0].set(xlabel="late-tissue BED at the target [Gy, α/β = 3]", ylabel="immune gain G [log₁₀]")
+        late = f"late-tissue BED at the target [Gy, α/β = {assessment.plan.late_alpha_beta_gy:g} Gy]"
+        axes[0].set(xlabel=late, ylabel="immune gain G [log₁₀]")
         axes[1].set(xlabel="ALC nadir [10⁹/L]", ylabel="immune gain G [log₁₀]")
         return to_svg(figure, "Alternative regimens of equal tumour BED: gain against late effect and lymphocytes")
 
