@@ -132,7 +132,8 @@ class Translator:
         if isinstance(e, sp.Not):
             return g.apply("not", self(e.args[0]))
         if isinstance(e, sp.ITE):
-            return self(sp.Or(sp.And(e.args[0], e.args[1]), sp.And(sp.Not(e.args[0]), e.args[2])))
+            which, yes, no = (self(a) for a in e.args)
+            return g.apply("or", g.apply("and", which, yes), g.apply("and", g.apply("not", which), no))
         result = self(e.args[0])
         for other in e.args[1:]:
             result = g.apply("and" if isinstance(e, sp.And) else "or", result, self(other))
