@@ -223,7 +223,7 @@ def fraction_touched(network: Network, segments: Sequence[Segment], *, counted: 
     """
     eligible = network.vector(dict.fromkeys(network.compartments if counted is None else counted, 1.0)) > 0.0
     untouched = network.stationary
-    for duration, rates in _checked(network, segments):
+    for duration, rates in checked_segments(network, segments):
         keep = ~(eligible & (rates > 0.0))
         staying = np.where(keep, untouched, 0.0)
         absorbing = np.where(keep[:, None] & keep[None, :], network.generator, 0.0)
@@ -253,7 +253,7 @@ def surviving_fraction(network: Network, segments: Sequence[Segment], alpha: flo
     """
     alpha = _not_negative(alpha, "alpha [1/Gy]")
     alive = network.stationary
-    for duration, rates in _checked(network, segments):
+    for duration, rates in checked_segments(network, segments):
         alive = alive @ expm((network.generator - alpha * np.diag(rates)) * duration)
     return _share(float(alive.sum()))
 
@@ -272,7 +272,7 @@ def moments(network: Network, segments: Sequence[Segment]) -> tuple[float, float
     """
     n = len(network.compartments)
     state = np.concatenate([network.stationary, np.zeros(n + 1)])
-    for duration, rates in _checked(network, segments):
+    for duration, rates in checked_segments(network, segments):
         step = np.zeros((2 * n + 1, 2 * n + 1))
         step[:n, :n] = step[n : 2 * n, n : 2 * n] = network.generator
         step[:n, n : 2 * n] = np.diag(rates)
@@ -281,7 +281,8 @@ def moments(network: Network, segments: Sequence[Segment]) -> tuple[float, float
     return float(state[n : 2 * n].sum()), float(state[-1])
 
 
-def _checked(network: Network, segments: Sequence[Segment]) -> list[tuple[float, FloatArray]]:
+def checked_segments(network: Network, segments: Sequence[Segment]) -> list[tuple[float, FloatArray]]:
+    """Durations [s] and dose rates by compartment, shape (n,) [Gy/s]; refuses negative and unknown entries."""
     pairs = []
     for segment in segments:
         duration = _not_negative(segment.duration, "segment duration [s]")
