@@ -32,27 +32,32 @@ class Alias:
     ----------
     width : int
         Cells per row.
-    keep : array, shape (rows * width,)
-        Share of the cell that belongs to its own outcome. [1]
-    outcome : array, shape (rows * width * 2,)
-        Own outcome and the other of each cell.
+    cut : array, shape (rows * width,)
+        Position within the row below which a cell means its own outcome. [cells]
+    own, other : array, shape (rows * width,)
+        Outcome of a cell below and above its cut.
+    certain : array, shape (rows,)
+        The only outcome of a row, or -1 where there are several.
     """
 
     width: int
-    keep: FloatArray
-    outcome: IntArray
+    cut: FloatArray
+    own: IntArray
+    other: IntArray
+    certain: IntArray
 
-    def draw(self, row: IntArray | int, rng: np.random.Generator, n: int) -> IntArray:
+    def draw(self, row: IntArray, rng: np.random.Generator) -> IntArray:
         """One outcome from the distribution of each row."""
-        x = rng.random(n)
-        x *= self.width
-        cell = x.astype(np.intp)
-        x -= cell
-        cell += row * self.width
-        other = x >= self.keep.take(cell, mode="clip")
-        cell *= 2
-        cell += other
-        return self.outcome.take(cell, mode="clip")
+        result = self.certain.take(row, mode="clip")
+        open_ = np.flatnonzero(result < 0)
+        if open_.size:
+            position = rng.random(open_.size)
+            position *= self.width
+            cell = position.astype(np.intp)
+            cell += row.take(open_, mode="clip") * self.width
+            below = position < self.cut.take(cell, mode="clip")
+            result[open_] = np.where(below, self.own.take(cell, mode="clip"), self.other.take(cell, mode="clip"))
+        return result
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +131,7 @@ class Relative:
     def factor(self, compartment: IntArray, stay: FloatArray, rng: np.random.Generator) -> FloatArray:
         """Mean of the relative doses met during each visit; 1 for an even organ."""
         if self.choice == "visit":
-            return self.values.take(self.draws.draw(compartment, rng, compartment.size), mode="clip")
+            return self.values.take(self.draws.draw(compartment, rng), mode="clip")
         if self.choice == "path":
             count = np.full(compartment.size, self.path_points)
         else:
@@ -134,7 +139,7 @@ class Relative:
         total = np.zeros(compartment.size)
         for done in range(int(count.max(initial=0))):
             walking = np.flatnonzero(count > done)
-            total[walking] += self.values.take(self.draws.draw(compartment[walking], rng, walking.size))
+            total[walking] += self.values.take(self.draws.draw(compartment[walking], rng))
         return total / count
 
 
@@ -191,7 +196,7 @@ def fraction_doses(walk: Walk, n: int, rng: np.random.Generator) -> FloatArray:
     end = walk.delivery.end
     out = np.zeros(n)
     ids: IntArray | None = None
-    where = walk.start.draw(0, rng, n)
+    where = walk.start.draw(np.zeros(n, dtype=np.intp), rng)
     since = np.zeros(n)
     first = np.zeros(n, dtype=np.intp)
     until = walk.remaining(where, rng)
@@ -210,7 +215,7 @@ def fraction_doses(walk: Walk, n: int, rng: np.random.Generator) -> FloatArray:
             keep = np.flatnonzero(walking)
             ids = keep if ids is None else ids[keep]
             where, until, dose, last = where[keep], until[keep], dose[keep], last[keep]
-        where = walk.jump.draw(where, rng, where.size)
+        where = walk.jump.draw(where, rng)
         first, since = last, np.minimum(until, end)
         until = until + walk.stay(where, rng)
     return out
@@ -220,11 +225,10 @@ def alias_tables(probabilities: FloatArray) -> Alias:
     """Alias tables of distributions given as rows; only non-zero outcomes take a cell."""
     rows = [np.flatnonzero(row > 0.0) for row in probabilities]
     width = max(found.size for found in rows)
-    keep = np.ones((len(rows), width))
-    outcome = np.zeros((len(rows), width, 2), dtype=np.intp)
-    for k, found in enumerate(rows):
-        keep[k], outcome[k] = _alias_row(probabilities[k, found], found, width)
-    return Alias(width, keep.ravel(), outcome.ravel())
+    built = [_alias_row(probabilities[k, found], found, width) for k, found in enumerate(rows)]
+    cut, own, other = (np.concatenate(column) for column in zip(*built, strict=True))
+    certain = np.array([found[0] if found.size == 1 else -1 for found in rows], dtype=np.intp)
+    return Alias(width, cut, own, other, certain)
 
 
 def build_delivery(network: Network, segments: Sequence[Segment]) -> Delivery:
@@ -252,26 +256,22 @@ def build_delivery(network: Network, segments: Sequence[Segment]) -> Delivery:
     )
 
 
-def _alias_row(chances: FloatArray, names: IntArray, width: int) -> tuple[FloatArray, IntArray]:
+def _alias_row(chances: FloatArray, names: IntArray, width: int) -> tuple[FloatArray, IntArray, IntArray]:
     """Walker's construction: every cell holds one outcome and the overflow of another."""
     level = np.zeros(width)
     level[: names.size] = chances / chances.sum() * width
-    own = np.full(width, names[0], dtype=np.intp)
+    own = np.full(width, names[int(np.argmax(chances))], dtype=np.intp)
     own[: names.size] = names
-    other = own.copy()
-    small = [k for k in range(width) if level[k] < 1.0]
-    large = [k for k in range(width) if level[k] >= 1.0]
-    keep = np.ones(width)
+    other, keep = own.copy(), np.ones(width)
+    small, large = list(np.flatnonzero(level < 1.0)), list(np.flatnonzero(level >= 1.0))
     while small and large:
         low, high = small.pop(), large[-1]
         keep[low], other[low] = level[low], own[high]
         level[high] -= 1.0 - level[low]
         if level[high] < 1.0:
             small.append(large.pop())
-    for k in small:  # rounding leaves these at one
-        if k >= names.size:
-            keep[k], other[k] = 0.0, names[int(np.argmax(chances))]
-    return keep, np.stack([own, other], axis=1)
+    # What rounding leaves over keeps its own outcome: a level within rounding of one.
+    return np.arange(width) + keep, own, other
 
 
 def _relative(

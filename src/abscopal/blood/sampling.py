@@ -21,7 +21,7 @@ from abscopal.blood.spread import Spread
 from abscopal.domain.errors import InputError
 
 FloatArray = NDArray[np.float64]
-CHUNK = 16_384  # particles walked together: their arrays stay in a core's own cache
+CHUNK = 32_768  # particles walked together: their arrays stay close to a core
 MAX_PARTICLES = 100_000_000
 
 
