@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from abscopal.blood.propagate import Carrier
 from abscopal.domain.errors import InputError, ModelError
 from abscopal.domain.registry import unknown_name
 from abscopal.knowledge.load import load
@@ -89,6 +90,11 @@ class Network:
         """
         rates: FloatArray = self.flows / self.volumes[:, None] / SECONDS_PER_MINUTE
         return rates - np.diag(rates.sum(axis=1))
+
+    @cached_property
+    def carrier(self) -> Carrier:
+        """The generator, ready to carry blood through time."""
+        return Carrier.of(self.generator)
 
     @cached_property
     def stationary(self) -> FloatArray:

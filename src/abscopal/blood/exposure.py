@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import expm
 
 from abscopal.blood.circulation import Network
 from abscopal.domain.errors import InputError
@@ -226,8 +225,7 @@ def fraction_touched(network: Network, segments: Sequence[Segment], *, counted: 
     for duration, rates in checked_segments(network, segments):
         keep = ~(eligible & (rates > 0.0))
         staying = np.where(keep, untouched, 0.0)
-        absorbing = np.where(keep[:, None] & keep[None, :], network.generator, 0.0)
-        untouched = staying @ expm(absorbing * duration)
+        untouched = network.carrier.carry(staying, duration, keep=keep.astype(np.float64))
     return _share(1.0 - float(untouched.sum()))
 
 
@@ -254,7 +252,7 @@ def surviving_fraction(network: Network, segments: Sequence[Segment], alpha: flo
     alpha = _not_negative(alpha, "alpha [1/Gy]")
     alive = network.stationary
     for duration, rates in checked_segments(network, segments):
-        alive = alive @ expm((network.generator - alpha * np.diag(rates)) * duration)
+        alive = network.carrier.carry(alive, duration, extra_loss=alpha * rates)
     return _share(float(alive.sum()))
 
 
@@ -273,11 +271,7 @@ def moments(network: Network, segments: Sequence[Segment]) -> tuple[float, float
     n = len(network.compartments)
     state = np.concatenate([network.stationary, np.zeros(n + 1)])
     for duration, rates in checked_segments(network, segments):
-        step = np.zeros((2 * n + 1, 2 * n + 1))
-        step[:n, :n] = step[n : 2 * n, n : 2 * n] = network.generator
-        step[:n, n : 2 * n] = np.diag(rates)
-        step[n : 2 * n, -1] = 2.0 * rates
-        state = state @ expm(step * duration)
+        state = network.carrier.carry_moments(state, duration, rates)
     return float(state[n : 2 * n].sum()), float(state[-1])
 
 
