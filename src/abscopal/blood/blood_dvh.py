@@ -42,7 +42,7 @@ class BloodDVH:
     basis: str
 
     def volume_at_dose(self, gy: float) -> float:
-        """Share of blood with at least `gy`; at zero the share with any dose. [1]"""
+        """Share of blood with at least `gy`; at zero the share with any dose."""
         return float(np.interp(gy, self.dose, self.volume_fraction, right=0.0))
 
     def dose_at_volume(self, percent: float) -> float:

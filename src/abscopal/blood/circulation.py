@@ -103,15 +103,21 @@ class Network:
         Equals the share of volume only where flow is conserved.
         """
         n = len(self.compartments)
-        equations = np.vstack([self.generator.T, np.ones(n)])
-        shares: FloatArray = np.linalg.lstsq(equations, np.append(np.zeros(n), 1.0), rcond=None)[0]
+        # One balance follows from the others, so it gives way to the sum of shares.
+        equations = self.generator.T.copy()
+        equations[0] = 1.0
+        shares: FloatArray = np.linalg.solve(equations, np.append(1.0, np.zeros(n - 1)))
         return shares
 
     def index(self, compartment: str) -> int:
         """Position of a compartment; an unknown name answers with the close match."""
-        if compartment not in self.compartments:
+        if compartment not in self._positions:
             raise unknown_name("finding a blood compartment", compartment, list(self.compartments))
-        return self.compartments.index(compartment)
+        return self._positions[compartment]
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        return {name: k for k, name in enumerate(self.compartments)}
 
     def vector(self, values: Mapping[str, float]) -> FloatArray:
         """Values by compartment as an array, shape (n,); compartments left out are zero."""

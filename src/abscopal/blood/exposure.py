@@ -186,9 +186,8 @@ def blood_dose_of_segments(
         raise InputError(
             doing="computing blood dose", found="no segment", expected="at least one", try_="giving the beam-on time"
         )
-    mean, second = moments(network, kept)
+    mean, second, touched = _moments_and_touched(network, kept, counted)
     sd = float(np.sqrt(max(0.0, second - mean**2)))
-    touched = fraction_touched(network, kept, counted=counted)
     return BloodDose(mean, sd, touched, network, kept, network.notes)
 
 
@@ -220,13 +219,7 @@ def fraction_touched(network: Network, segments: Sequence[Segment], *, counted: 
     float
         [1]
     """
-    eligible = network.vector(dict.fromkeys(network.compartments if counted is None else counted, 1.0)) > 0.0
-    untouched = network.stationary
-    for duration, rates in checked_segments(network, segments):
-        keep = ~(eligible & (rates > 0.0))
-        staying = np.where(keep, untouched, 0.0)
-        untouched = network.carrier.carry(staying, duration, keep=keep.astype(np.float64))
-    return _share(1.0 - float(untouched.sum()))
+    return _moments_and_touched(network, segments, counted)[2]
 
 
 def surviving_fraction(network: Network, segments: Sequence[Segment], alpha: float) -> float:
@@ -268,11 +261,22 @@ def moments(network: Network, segments: Sequence[Segment]) -> tuple[float, float
     tuple of float
         E[D] [Gy] and E[D²] [Gy²].
     """
+    first, second, _ = _moments_and_touched(network, segments, None)
+    return first, second
+
+
+def _moments_and_touched(
+    network: Network, segments: Sequence[Segment], counted: Collection[str] | None
+) -> tuple[float, float, float]:
     n = len(network.compartments)
-    state = np.concatenate([network.stationary, np.zeros(n + 1)])
+    eligible = network.vector(dict.fromkeys(network.compartments if counted is None else counted, 1.0)) > 0.0
+    state = np.zeros((n + 1, 3))
+    state[:n, 0] = state[:n, 2] = network.stationary
     for duration, rates in checked_segments(network, segments):
-        state = network.carrier.carry_moments(state, duration, rates)
-    return float(state[n : 2 * n].sum()), float(state[-1])
+        keep = (~(eligible & (rates > 0.0))).astype(np.float64)
+        state[:n, 2] *= keep
+        state = network.carrier.carry_moments(state, duration, rates, keep)
+    return float(state[:n, 1].sum()), float(state[n, 1]), _share(1.0 - float(state[:n, 2].sum()))
 
 
 def checked_segments(network: Network, segments: Sequence[Segment]) -> list[tuple[float, FloatArray]]:

@@ -15,7 +15,7 @@ from scipy.linalg import expm
 from scipy.sparse import csr_array
 
 FloatArray = NDArray[np.float64]
-SMALLEST_TERM = 1e-16  # of the sum: below the rounding of float64
+SMALLEST_TERM = 1e-15  # of the sum: the rounding of float64
 LONGEST_STEP = 400.0  # of c t at once, so that exp(-c t) stays far from underflow
 DENSE_UP_TO = 96  # compartments; above, the sparse product is the quicker one
 SQUARE_UP_TO = 64  # compartments for which a matrix exponential beats ...
@@ -75,31 +75,50 @@ class Carrier:
 
         return _uniformised(row, once, fastest, duration)
 
-    def carry_moments(self, state: FloatArray, duration: float, rates: FloatArray) -> FloatArray:
-        """Carry (m0, m1, m2), shape (2, n) and one number, through a field with dose rates [Gy/s].
+    def carry_moments(self, state: FloatArray, duration: float, rates: FloatArray, keep: FloatArray) -> FloatArray:
+        """Carry blood, its dose moments and the untouched blood through a field, in one sweep.
 
-        `state` has shape (2 n + 1,): blood, blood times dose, and the second moment of dose.
+        Parameters
+        ----------
+        state : array, shape (n + 1, 3)
+            Columns: blood, blood times dose [Gy], untouched blood. Entry (n, 1) is the second
+            moment of dose [Gy²]; the others of the last row are zero.
+        duration : float
+            [s]
+        rates : array, shape (n,)
+            [Gy/s]
+        keep : array, shape (n,)
+            0 where blood counts as touched at once, 1 elsewhere.
         """
-        n = self.loss.size
         if self._square(duration):
-            matrix = np.zeros((2 * n + 1, 2 * n + 1))
-            matrix[:n, :n] = matrix[n:-1, n:-1] = self.generator
-            matrix[:n, n:-1] = np.diag(rates)
-            matrix[n:-1, -1] = 2.0 * rates
-            carried: FloatArray = state @ expm(matrix * duration)
-            return carried
+            return self._squared_moments(state, duration, rates, keep)
+        n = self.loss.size
         fastest = float(self.loss.max())
-        rest = fastest - self.loss
+        rest = (fastest - self.loss)[:, None]
 
         def once(term: FloatArray) -> FloatArray:
-            zeroth, first, second = term[:n], term[n:-1], term[-1]
+            inner = term[:n]
             moved = np.empty_like(term)
-            moved[:n] = self.gains @ zeroth + rest * zeroth
-            moved[n:-1] = self.gains @ first + rest * first + rates * zeroth
-            moved[-1] = fastest * second + 2.0 * (rates @ first)
+            moved[:n] = self.gains @ inner + rest * inner
+            moved[:n, 1] += rates * inner[:, 0]
+            moved[:n, 2] *= keep
+            moved[n] = fastest * term[n]
+            moved[n, 1] += 2.0 * (rates @ inner[:, 1])
             return moved
 
         return _uniformised(state, once, fastest, duration)
+
+    def _squared_moments(self, state: FloatArray, duration: float, rates: FloatArray, keep: FloatArray) -> FloatArray:
+        n = self.loss.size
+        matrix = np.zeros((2 * n + 1, 2 * n + 1))
+        matrix[:n, :n] = matrix[n:-1, n:-1] = self.generator
+        matrix[:n, n:-1] = np.diag(rates)
+        matrix[n:-1, -1] = 2.0 * rates
+        moments = np.concatenate([state[:n, 0], state[:n, 1], state[n, 1:2]]) @ expm(matrix * duration)
+        carried = np.zeros_like(state)
+        carried[:n, 0], carried[:n, 1], carried[n, 1] = moments[:n], moments[n:-1], moments[-1]
+        carried[:n, 2] = self.carry(state[:n, 2], duration, keep=keep)
+        return carried
 
     def _square(self, duration: float) -> bool:
         return self.loss.size <= SQUARE_UP_TO and float(self.loss.max()) * duration > SQUARE_FROM
@@ -115,7 +134,7 @@ def _uniformised(row: FloatArray, once: Callable[[FloatArray], FloatArray], loss
             term = once(term) * (step / k)
             total += term
             # Terms grow up to about k = c t and then fall faster than geometrically.
-            if k > loss * step and np.all(term <= SMALLEST_TERM * total):
+            if k > loss * step and k % 4 == 0 and np.all(term <= SMALLEST_TERM * total):
                 break
         row = np.exp(-loss * step) * total
     return row

@@ -61,7 +61,7 @@ class BloodSample:
         return float(self.doses.std(ddof=1))
 
     def volume_at_dose(self, gy: float) -> tuple[float, float]:
-        """Share of blood with at least `gy` (any dose above zero for 0) and its standard error. [1]"""
+        """Share of blood with at least `gy` (any dose above zero for 0) and its standard error, as shares."""
         hit = self.doses > 0.0 if gy == 0.0 else self.doses >= gy
         return self._with_error(hit.astype(np.float64))
 
@@ -70,7 +70,7 @@ class BloodSample:
         return float(np.quantile(self.doses, 1.0 - percent / 100.0))
 
     def surviving_fraction(self, alpha: float) -> tuple[float, float]:
-        """Share of cells surviving under exp(-alpha D), and its standard error. [1]"""
+        """Share of cells surviving under exp(-alpha D), and its standard error, as shares."""
         return self._with_error(np.exp(-alpha * self.doses))
 
     def dvh(self, points: int = 200, confidence: float = CONFIDENCE) -> BloodDVH:
