@@ -17,7 +17,9 @@ MALE = load_network("male")
 
 
 @given(st.floats(0.001, 0.3), st.floats(0.2, 2.5), st.floats(0.2, 2.5))
-def test_tumour_transit_is_the_hosts_times_density_over_perfusion(share: float, density: float, perfusion: float) -> None:
+def test_tumour_transit_is_the_hosts_times_density_over_perfusion(
+    share: float, density: float, perfusion: float
+) -> None:
     carved = carve_tumour(MALE, "liver", share, density=density, perfusion=perfusion)
     check_conservation(carved)
     assert carved.blood_volume == pytest.approx(MALE.blood_volume)
@@ -67,7 +69,9 @@ def test_scaling_by_weight_and_age() -> None:
     check_conservation(patient_network("female", weight_kg=80.0))
 
 
-@pytest.mark.parametrize("wrong", [{"weight_kg": 0.07}, {"age_years": 8.0}, {"cardiac_output": 6500.0}, {"weight_kg": float("nan")}])
+@pytest.mark.parametrize(
+    "wrong", [{"weight_kg": 0.07}, {"age_years": 8.0}, {"cardiac_output": 6500.0}, {"weight_kg": float("nan")}]
+)
 def test_scaling_refuses_children_and_wrong_units(wrong: dict[str, float]) -> None:
     with pytest.raises(InputError, match="adult's"):
         scale_circulation("male", **wrong)
@@ -83,7 +87,8 @@ def write(folder: Path, volumes: str, flows: str) -> tuple[Path, Path]:
 def test_the_reference_network_survives_a_round_trip(tmp_path: Path) -> None:
     volumes = "".join(f"{name},{v!r}\n" for name, v in zip(MALE.compartments, MALE.volumes.tolist(), strict=True))
     flows = "".join(
-        f"{MALE.compartments[i]},{MALE.compartments[j]},{float(MALE.flows[i, j])!r}\n" for i, j in np.argwhere(MALE.flows > 0)
+        f"{MALE.compartments[i]},{MALE.compartments[j]},{float(MALE.flows[i, j])!r}\n"
+        for i, j in np.argwhere(MALE.flows > 0)
     )
     again = read_network(*write(tmp_path, volumes, flows))
     np.testing.assert_array_equal(again.flows, MALE.flows)

@@ -156,8 +156,8 @@ def course_dvh(
 def _course_top(doses: FloatArray, n: int) -> float:
     """Dose that almost no blood exceeds: the sum cannot pass n·max, and ten sd beyond the mean is beyond any band."""
     highest = float(doses.max())
-    gaussian = n * float(doses.mean()) + 10.0 * np.sqrt(n) * float(doses.std()) + highest
-    return max(min(n * highest, gaussian) * 1.02, np.finfo(np.float64).tiny)
+    gaussian = n * float(doses.mean()) + 10.0 * float(np.sqrt(n) * doses.std()) + highest
+    return max(min(n * highest, gaussian) * 1.02, float(np.finfo(np.float64).tiny))
 
 
 def _convolved(doses: FloatArray, axis: FloatArray, n: int) -> FloatArray:
@@ -168,9 +168,10 @@ def _convolved(doses: FloatArray, axis: FloatArray, n: int) -> FloatArray:
     weight = place - below
     untouched = doses == 0.0
     # The atom at exactly zero is carried apart, so that the share touched stays exact.
-    mass = np.bincount(below[~untouched], 1.0 - weight[~untouched], axis.size)
+    mass = np.zeros(axis.size)
+    mass += np.bincount(below[~untouched], 1.0 - weight[~untouched], axis.size)
     mass += np.bincount(below[~untouched] + 1, weight[~untouched], axis.size)
-    mass /= doses.size
+    mass = mass / doses.size
     zero = float(untouched.mean())
     spectrum = np.fft.rfft(mass, 2 * axis.size)
     total = np.fft.irfft((spectrum + zero) ** n - zero**n, 2 * axis.size)

@@ -209,7 +209,10 @@ def _stretches(beam: Beam, share: float) -> list[Stretch]:
     for (t0, w0), (t1, w1) in zip(beam.delivery, beam.delivery[1:], strict=False):
         piece = Stretch(t1 - t0, share * (w1 - w0), beam.name or "field")
         last = pieces[-1] if pieces else None
-        if last and abs(last.share * piece.duration - piece.share * last.duration) <= 1e-9 * share * beam.delivery[-1][0]:
+        if (
+            last
+            and abs(last.share * piece.duration - piece.share * last.duration) <= 1e-9 * share * beam.delivery[-1][0]
+        ):
             pieces[-1] = replace(last, duration=last.duration + piece.duration, share=last.share + piece.share)
         else:
             pieces.append(piece)

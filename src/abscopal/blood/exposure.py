@@ -94,6 +94,8 @@ class BloodDose:
     notes: tuple[str, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
     """Compartment to the structure (or assumption) its dose was taken from, where known."""
+    counted: tuple[str, ...] | None = None
+    """Compartments that count as irradiated; None for all that get dose."""
 
     def surviving_fraction(self, alpha: float) -> float:
         """Share of blood-borne cells surviving one fraction under S = exp(-alpha D).
@@ -188,7 +190,8 @@ def blood_dose_of_segments(
         )
     mean, second, touched = _moments_and_touched(network, kept, counted)
     sd = float(np.sqrt(max(0.0, second - mean**2)))
-    return BloodDose(mean, sd, touched, network, kept, network.notes)
+    chosen = None if counted is None else tuple(counted)
+    return BloodDose(mean, sd, touched, network, kept, network.notes, counted=chosen)
 
 
 def mean_blood_dose(network: Network, organ_doses: Mapping[str, float]) -> float:

@@ -96,9 +96,7 @@ def _cardiac_output(matrix: np.ndarray[tuple[int, int], np.dtype[np.float64]], n
 def _check_connected(network: Network, path: Path) -> None:
     open_ = [
         name
-        for name, inward, outward in zip(
-            network.compartments, network.flows.sum(axis=0), network.outflow, strict=True
-        )
+        for name, inward, outward in zip(network.compartments, network.flows.sum(axis=0), network.outflow, strict=True)
         if inward <= 0.0 or outward <= 0.0
     ]
     if open_:

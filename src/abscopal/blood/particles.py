@@ -140,7 +140,7 @@ class Relative:
         for done in range(int(count.max(initial=0))):
             walking = np.flatnonzero(count > done)
             total[walking] += self.values.take(self.draws.draw(compartment[walking], rng))
-        return total / count
+        return np.asarray(total / count, dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
