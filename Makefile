@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow lint types floors unit docs clean
+.PHONY: demo test test-slow lint types floors unit docs bench clean
 
 $(BIN)/abscopal: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -40,5 +40,13 @@ test-slow: $(VENV)/.dev        ## the slow and the networked tests
 docs: $(VENV)/.dev
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
+bench: benchmarks/.venv/.ready    ## speed of the solver beside its peers, written into docs/validation/solver.md
+	benchmarks/.venv/bin/python benchmarks/solver.py --write docs/validation/solver.md
+
+benchmarks/.venv/.ready: pyproject.toml benchmarks/requirements.txt
+	$(PYTHON) -m venv benchmarks/.venv
+	benchmarks/.venv/bin/python -m pip install --quiet -e . -r benchmarks/requirements.txt
+	@touch $@
+
 clean:
-	rm -rf $(VENV) demo docs/_build
+	rm -rf $(VENV) benchmarks/.venv demo docs/_build

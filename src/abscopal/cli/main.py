@@ -7,12 +7,13 @@ need when they run, so that `--version` and `--help` stay fast.
 
 import json
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from abscopal import __version__
-from abscopal.cli import assess, demo, knowledge, sample, simulate, window
+from abscopal.cli import assess, demo, knowledge, population, sample, simulate, window
 from abscopal.cli.console import errors
 from abscopal.domain.errors import AbscopalError
 
@@ -24,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for module in (assess, demo, sample, simulate, window):
+for module in (assess, demo, population, sample, simulate, window):
     module.add_to(app)
 app.add_typer(knowledge.app, name="knowledge")
 
@@ -64,9 +65,11 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _as_ours(error: OSError) -> AbscopalError:
     """A refusal of the operating system, such as a full disk, in the form of every other message."""
+    # The name without its folder: a path says more about the machine and its user than the message needs.
+    name = Path(str(error.filename)).name if error.filename else "no file named"
     return AbscopalError(
         doing="reading or writing a file",
-        found=f"{error.strerror or type(error).__name__}: {error.filename or 'no file named'}",
+        found=f"{error.strerror or type(error).__name__}: {name}",
         expected="a file or folder this user may read and write, and room on the disk",
         try_="another folder for --out",
     )

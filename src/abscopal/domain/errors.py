@@ -20,6 +20,10 @@ class AbscopalError(Exception):
         self.doing, self.found, self.expected, self.try_ = doing, found, expected, try_
         super().__init__(f"while {doing}: found {found}; expected {expected}. Try: {try_}.")
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle by the four parts, so that an error crosses a process boundary whole."""
+        return _rebuild, (type(self), self.doing, self.found, self.expected, self.try_)
+
     def parts(self) -> dict[str, str]:
         """The message as a mapping, for JSON output."""
         return {
@@ -29,6 +33,10 @@ class AbscopalError(Exception):
             "expected": self.expected,
             "try": self.try_,
         }
+
+
+def _rebuild(kind: type[AbscopalError], doing: str, found: str, expected: str, try_: str) -> AbscopalError:
+    return kind(doing=doing, found=found, expected=expected, try_=try_)
 
 
 class InputError(AbscopalError):
