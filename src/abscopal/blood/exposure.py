@@ -122,6 +122,11 @@ class BloodDose:
         )
 
     @property
+    def irradiated(self) -> float:
+        """Time with a beam on, in seconds."""
+        return sum(segment.duration for segment in self.segments if segment.dose_rates)
+
+    @property
     def beam_on(self) -> float:
         """Time from the start of the first segment to the end of the last, in seconds."""
         return sum(segment.duration for segment in self.segments)
