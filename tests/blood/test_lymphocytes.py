@@ -104,3 +104,8 @@ def test_horizon_before_the_last_fraction_and_bad_counts_are_refused() -> None:
         ctcae_grade(-0.1)
     with pytest.raises(InputError, match="percent"):
         passing_share_survival(5.0, 0.65, 2.0)
+
+
+def test_the_limit_that_parts_grade_0_from_1_is_named_where_it_was_not_given() -> None:
+    assert any("told apart at 1 " in note for note in predict_alc(6.0, DOSE, WEEKDAYS).notes)
+    assert not any("told apart" in note for note in predict_alc(6.0, DOSE, WEEKDAYS, lower_limit_of_normal=1.2).notes)

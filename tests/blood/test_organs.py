@@ -69,3 +69,8 @@ def test_remainder_takes_each_organ_out_once() -> None:
 def test_no_fraction_is_refused() -> None:
     with pytest.raises(InputError, match="0 fractions"):
         blood_dose_for_case(THORAX, 0, "male", 60.0, None)
+
+
+def test_the_gonads_of_either_sex_are_named() -> None:
+    notes = "\n".join(blood_dose_for_case(THORAX, 30, "female", 90.0, 1.0).notes)
+    assert "Testes or Ovaries" in notes

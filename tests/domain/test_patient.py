@@ -1,7 +1,7 @@
 import pytest
 
 from abscopal.domain.errors import AbscopalError
-from abscopal.domain.patient import Patient, example_toml, read_patient
+from abscopal.domain.patient import Patient, example_toml, field_units, read_patient
 
 
 def test_the_example_is_valid_and_names_every_field() -> None:
@@ -47,3 +47,13 @@ def test_only_the_disease_is_required() -> None:
     assert read_patient('disease = "melanoma"').labs.alc is None
     with pytest.raises(AbscopalError, match="disease"):
         read_patient("")
+
+
+def test_examples_are_written_in_the_unit_that_is_kept() -> None:
+    kept = read_patient(example_toml()).model_dump()
+    assert field_units()["labs.albumin"] == "g/dL"
+    for path, unit in field_units().items():
+        section, _, name = path.rpartition(".")
+        holder = kept[section] if section else kept
+        holder = holder[0] if isinstance(holder, tuple) else holder
+        assert f'{name} = "{holder[name]:g} {unit}"' in example_toml()

@@ -119,6 +119,7 @@ def test_other_frame_of_reference_is_refused_unless_allowed(tmp_path: Path) -> N
     folder = with_files(tmp_path, RS=build.struct(contours, frame=build.OTHER_FRAME))
     refusal = refused(folder)
     assert "frame of reference …" in refusal.found
+    assert "--allow-frame-mismatch" in refusal.try_
     assert "allow_frame_mismatch=True" in refusal.try_
     case = read_case(folder, allow_frame_mismatch=True)
     assert "taken as coinciding" in lines(case, "assumed")
@@ -366,3 +367,25 @@ def test_a_read_only_folder_is_enough(folder: Path) -> None:
         assert read_case(folder).plan is not None
     finally:
         folder.chmod(0o755)
+
+
+def test_a_dose_of_zero_everywhere_is_refused(tmp_path: Path) -> None:
+    ds = build.small_case()["RD.dcm"]
+    build.pixels(ds, np.zeros((12, 14, 16), dtype=np.int32))
+    assert "zero everywhere" in refused(with_files(tmp_path, RD=ds)).found
+
+
+def test_people_and_places_are_kept_out_of_structure_and_file_names(tmp_path: Path) -> None:
+    files = build.small_case()
+    files["RS.dcm"].PatientName = "Quillfeather^Heart"
+    files["RS.dcm"].InstitutionName = "Zebrawood Hospital"
+    files["RS.dcm"].ReferringPhysicianName = "Marmaduke"
+    first, second = files["RS.dcm"].StructureSetROISequence
+    first.ROIName, second.ROIName = "GTV Quillfeather", "Heart"
+    folder = build.save(tmp_path / "case", files)
+    (folder / "Zebrawood Hospital, Marmaduke.txt").write_text("letter")
+    case = read_case(folder)
+    words = json.dumps([vars(item) for item in case.checklist]) + repr(case.structures)
+    assert not any(secret in words for secret in ("Quillfeather", "Zebrawood", "Marmaduke"))
+    assert set(case.structures) == {"GTV_redacted", "Heart"}  # a word of anatomy stays, whoever bears it
+    assert case.structures["GTV_redacted"].name == "GTV [redacted]"

@@ -118,3 +118,52 @@ def test_what_the_system_refuses_is_told_without_a_traceback(tmp_path: Path) -> 
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "reading or writing a file" in done.stderr
+
+
+def test_days_and_statuses_that_are_none_are_refused() -> None:
+    assert_refused(abscopal("simulate", "--ici-days", "nan"), "numbers separated by commas")
+    assert_refused(abscopal("knowledge", "list", "--status", "recaled"), "'recalled'")
+
+
+def test_a_course_of_impossible_length_is_refused(thorax_case: Path, tmp_path: Path) -> None:
+    import shutil
+
+    import pydicom
+
+    case = tmp_path / "case"
+    shutil.copytree(thorax_case, case)
+    plan = next(path for path in case.iterdir() if "plan" in path.name)
+    dataset = pydicom.dcmread(plan)
+    dataset.FractionGroupSequence[0].NumberOfFractionsPlanned = 2000
+    dataset.save_as(plan)
+    patient = tmp_path / "patient.toml"
+    patient.write_text('disease = "NSCLC"')
+    out = tmp_path / "out"
+    done = abscopal("assess", str(case), "--patient", str(patient), "--out", str(out))
+    assert_refused(done, "2000", "at most 100 fractions")
+    assert not out.exists()
+
+
+def test_a_report_that_cannot_be_drawn_leaves_no_numbers_behind(
+    thorax_case: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from abscopal.cli.assess import run
+    from abscopal.report import html
+
+    def fail(*_: object) -> str:
+        raise RuntimeError("no picture")
+
+    monkeypatch.setattr(html, "render", fail)
+    patient = tmp_path / "patient.toml"
+    patient.write_text('disease = "NSCLC"')
+    with pytest.raises(RuntimeError, match="no picture"):
+        run(thorax_case, patient, tmp_path / "out", quick=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_path_is_named_without_its_folder(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("a file where a folder should be")
+    done = abscopal("simulate", "--fractions", "1", "--out", str(blocked / "course.csv"))
+    assert done.returncode == 1
+    assert str(tmp_path) not in done.stderr

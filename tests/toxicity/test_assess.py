@@ -235,6 +235,14 @@ def test_ici_offsets_are_labelled_and_show_their_parts():
     assert "fitted without an ICI" in base.notes
 
 
+@pytest.mark.parametrize(("sequence", "shown"), [("sequential", True), ("concurrent", False), ("both", False)])
+def test_the_offset_of_an_ici_after_rt_is_not_carried_to_another_order(sequence, shown):
+    answer = assess_toxicity(THORAX, 30, {"ici": "anti-PD-L1", "ici_sequence": sequence})
+    assert ("rp_ici_offset_pacific" in by_model(answer)) is shown
+    assert ("after radiotherapy" in reasons(answer).get("rp_ici_offset_pacific", "")) is not shown
+    assert "rp_ici_offset_fda_rt90" in by_model(answer)
+
+
 @pytest.mark.parametrize("ici", [None, "", "none", False])
 def test_no_ici_no_offset(ici):
     answer = assess_toxicity(THORAX, 30, {"ici": ici})

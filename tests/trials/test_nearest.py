@@ -103,6 +103,16 @@ def test_the_pool_of_the_patients_timing_is_added():
     assert [a.pool.k for a in answers] == [14, 6, 2]
     assert answers[1].verdict == "no mean effect shown"
     assert any("trials are in NSCLC" in caveat for caveat in answers[1].caveats)
+    assert answers[1].in_disease == 1
+
+
+def test_an_estimated_variance_of_zero_promises_nothing_for_a_new_setting():
+    answer = evidence_summary(disease="melanoma", sequence="sequential")[1]
+    assert answer.pool.tau2 == 0
+    assert answer.pool.prediction_interval[1] < 1
+    assert answer.verdict == "mean effect, uncertain in a new setting"
+    assert "takes the trials to agree" in answer.statement
+    assert answer.in_disease == 0
 
 
 def test_an_endpoint_nobody_reported_is_answered_without_numbers():

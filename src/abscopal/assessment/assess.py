@@ -125,7 +125,10 @@ def _notes(case: Case, patient: Patient, course: Course) -> tuple[str, ...]:
             f"{told} in patient.toml: the immune gain concerns a lesion outside the field, which may not exist here"
         )
     if case.dose.kind != "physical":
-        notes.append(f"the dose grid holds {case.dose.kind} dose; models of physical dose are not evaluated on it")
+        notes.append(
+            f"the dose grid holds {case.dose.kind} dose: toxicity models of physical dose are not evaluated on it; "
+            "EDRIC, blood dose and lymphocytes take it as it stands"
+        )
     if not course.regimen.drug_doses:
         notes.append("no drug in patient.toml: the window is drawn for the reference anti-CTLA-4 schedule")
     return tuple(notes)

@@ -20,6 +20,9 @@ def toxicity_of(dvhs: Mapping[str, DVH], patient: Patient, course: Course) -> To
     known = dict(covariates(patient))
     known["overall_treatment_days"] = days[-1] - days[0] + 1
     known["ici"] = ici_classes(course)
+    sequence = sequence_of(course)
+    if sequence is not None:
+        known["ici_sequence"] = sequence
     return assess_toxicity(dvhs, course.n_fractions, known)
 
 

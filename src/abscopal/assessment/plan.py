@@ -12,6 +12,8 @@ from abscopal.pharmacology.schedules import expand_schedules
 from abscopal.radiobiology.isoeffect import bed, eqd2
 from abscopal.radiobiology.tissue import alpha_beta_of, alpha_beta_of_disease
 
+MOST_FRACTIONS = 100  # no course has more; a mistyped number would run the models for years of days
+
 
 @dataclass(frozen=True)
 class Course:
@@ -69,12 +71,14 @@ def summarise(case: Case, course: Course) -> PlanSummary:
         dose_per_fraction_gy=course.dose_per_fraction,
         prescription_gy=course.prescription,
         prescription_origin="; ".join(plan.notes) or "RTPLAN",
+        dose_kind=case.dose.kind,
         grid_max_gy=case.dose.max,
         beams=tuple(_beam_line(beam) for beam in plan.beams),
         beam_on_s=course.beam_on_s,
         beam_on_origin=course.beam_on_origin,
         alpha_beta_gy=course.alpha_beta,
         alpha_beta_origin=course.alpha_beta_origin,
+        late_alpha_beta_gy=late_alpha_beta(),
         bed_gy=float(bed(course.dose_per_fraction, course.n_fractions, course.alpha_beta)),
         eqd2_gy=float(eqd2(course.dose_per_fraction, course.n_fractions, course.alpha_beta)),
     )
@@ -93,6 +97,13 @@ def _usable(plan: PlanFacts | None) -> PlanFacts:
             found=missing,
             expected="an RTPLAN with NumberOfFractionsPlanned and a target prescription",
             try_="exporting the approved plan together with its dose",
+        )
+    if plan.n_fractions > MOST_FRACTIONS:
+        raise InputError(
+            doing="reading the course of radiotherapy",
+            found=f"NumberOfFractionsPlanned {plan.n_fractions}",
+            expected=f"a course of at most {MOST_FRACTIONS} fractions, the horizon of the models",
+            try_="correcting the RTPLAN",
         )
     return plan
 

@@ -39,12 +39,14 @@ class PlanSummary(Part):
     dose_per_fraction_gy: Finite
     prescription_gy: Finite
     prescription_origin: str
+    dose_kind: str
     grid_max_gy: Finite
     beams: tuple[str, ...]
     beam_on_s: Finite
     beam_on_origin: str
     alpha_beta_gy: Finite
     alpha_beta_origin: str
+    late_alpha_beta_gy: Finite
     bed_gy: Finite
     eqd2_gy: Finite
 
@@ -147,6 +149,7 @@ class WindowAnswer(Part):
     log_synergy: Finite
     gain_max: Finite
     position: Literal["below", "inside", "above", "no window"]
+    radiation_alone: bool
     bounds: tuple[Bounds, ...]
     curve: Curve
     ablations: tuple[Curve, ...]

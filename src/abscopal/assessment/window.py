@@ -63,6 +63,7 @@ def _answer(
         log_synergy=placement.synergy.log_synergy,
         gain_max=placement.window.bounds.gain_max,
         position=placement.position,
+        radiation_alone=not placement.ici_acts,
         bounds=tuple(window_bounds_of(placement.window.at_level(level)) for level in LEVELS),
         curve=_curve(placement.window, "full model"),
         ablations=tuple(_curve(window, label) for label, window in ablations.items()),
@@ -100,13 +101,16 @@ def _curve(window: Window, label: str) -> Curve:
 
 
 def _scatter_rows(scatter: WindowUncertainty) -> dict[str, str]:
+    without = {"draws without a window": f"{100 * scatter.p_no_window:.0f} %"}
+    if scatter.p_no_window == 1:
+        return {"largest gain [log₁₀]": _spread(scatter.gain_max), **without}
     return {
         "lower bound [Gy]": _spread(scatter.d_lo),
         "peak [Gy]": _spread(scatter.d_peak),
         "upper bound [Gy]": _spread(scatter.d_hi),
         "largest gain [log₁₀]": _spread(scatter.gain_max),
-        "draws with an open upper bound": f"{100 * scatter.p_open:.0f} %",
-        "draws without a window": f"{100 * scatter.p_no_window:.0f} %",
+        "draws with an open upper bound, of those with a window": f"{100 * scatter.p_open:.0f} %",
+        **without,
     }
 
 

@@ -177,6 +177,10 @@ def predict_alc(
     ]
     nadirs = [float(curve["ALC"].min()) for curve in curves]
     grades = [ctcae_grade(nadir, lower_limit_of_normal) for nadir in nadirs]
+    notes = _prediction_notes(band, rate, assumed=recovery is None)
+    if lower_limit_of_normal is None and 0 in grades:
+        normal = sheet["lower_limit_of_normal"]
+        notes += (f"grades 0 and 1 are told apart at {normal:g} 10⁹/L, a common limit; laboratories differ",)
     return AlcPrediction(
         central=curves[0],
         resistant=curves[1],
@@ -190,7 +194,7 @@ def predict_alc(
         alpha_band=band,
         recovery_rate=rate,
         status="assumed" if recovery is None else "computed",
-        notes=_prediction_notes(band, rate, assumed=recovery is None),
+        notes=notes,
     )
 
 

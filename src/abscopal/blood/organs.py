@@ -164,7 +164,9 @@ def _assign(compartment: str, structures: str, means: Mapping[str, float], body_
     best = best_alternative(structures, means)
     present = [name for name in best if name in means]
     if not present:
-        return Assignment(compartment, default, fallback, contoured=False, missing=tuple(best))
+        whole = [names for names in structures.split(";") if names and "+" not in names]
+        missing = (" or ".join(whole),) if whole else tuple(best)
+        return Assignment(compartment, default, fallback, contoured=False, missing=missing)
     absent = tuple(name for name in best if name not in means)
     dose = sum(means.get(name, default) for name in best) / len(best)
     basis = "mean of " + ", ".join((*present, *(f"{fallback} for {name}" for name in absent)))

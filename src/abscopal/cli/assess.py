@@ -70,7 +70,7 @@ def run(
         from abscopal.domain.manifest import sha256_file
         from abscopal.domain.patient import read_patient
         from abscopal.dose.dicom.intake import read_case
-        from abscopal.report.html import write_json, write_report
+        from abscopal.report.html import render, write_json, write_whole
 
         _check_out(out)
         patient = read_patient(_text(patient_path), name=patient_path.name)
@@ -82,8 +82,9 @@ def run(
             extra_inputs={"patient.toml": sha256_file(patient_path)},
             quick=quick,
         )
+        page = render(answer, case)  # before anything is written: the two files appear together or not at all
         write_json(answer, out / "assessment.json")
-        write_report(answer, out / "report.html", case)
+        write_whole(out / "report.html", page)
     return answer
 
 
@@ -99,8 +100,8 @@ def show(answer: "Assessment", out: Path) -> None:
 
     print_table(
         f"{answer.patient['pseudonym']}, {answer.patient['disease']}: {answer.plan.label}",
-        ("", "answer", "how to take it"),
-        [(card.what, card.number, card.how) for card in headline(answer)],
+        ("", "answer", "how to take it", "status"),
+        [(card.what, card.number, card.how, card.status) for card in headline(answer)],
     )
     console = screen()
     for note in answer.notes:

@@ -19,8 +19,12 @@ def list_(
     as_json: JsonOption = False,
 ) -> None:
     """List numbers and tables."""
+    from abscopal.domain.registry import unknown_name
     from abscopal.knowledge.load import catalogue
+    from abscopal.knowledge.schema import STATUS_MEANING
 
+    if status and status not in STATUS_MEANING:
+        raise unknown_name("listing numbers by status", status, list(STATUS_MEANING))
     wanted = [r for r in catalogue() if _matches(r, search.casefold()) and status in ("", r.entry.status)]
     if as_json:
         print_json([_plain(record) for record in wanted])

@@ -1,5 +1,6 @@
 """`abscopal window`: at which dose per fraction radiation and ICI do most together."""
 
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -120,14 +121,17 @@ def parse_days(text: str) -> list[float]:
     from abscopal.domain.errors import InputError
 
     try:
-        return sorted(float(part) for part in text.split(",") if part.strip())
-    except ValueError as exc:
-        raise InputError(
-            doing="reading the days of the ICI doses",
-            found=repr(text),
-            expected="numbers separated by commas",
-            try_="2,5,8",
-        ) from exc
+        days = sorted(float(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        days = []
+    if days and all(isfinite(day) for day in days):
+        return days
+    raise InputError(
+        doing="reading the days of the ICI doses",
+        found=repr(text),
+        expected="numbers separated by commas",
+        try_="2,5,8",
+    )
 
 
 def _plain(curve: "Window") -> dict[str, Any]:

@@ -287,6 +287,24 @@ def _toml(value: object) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
+def field_units() -> Mapping[str, str]:
+    """Unit in which each quantity is held, by its path without list numbers, such as `labs.alc`.
+
+    The examples are written in that unit; a test holds them to it.
+    """
+    parts: dict[str, type[BaseModel]] = {
+        "": Patient, "labs.": Labs, "biomarkers.": Biomarkers, "history.": History, "radiotherapy.": Radiotherapy,
+        "drugs.": DrugSchedule, "lesions.": Lesion,
+    }  # fmt: skip
+    quantity_text = re.compile(r"[-+.\d]+ (\S+)")
+    return {
+        f"{prefix}{name}": found[1]
+        for prefix, model in parts.items()
+        for name, field in model.model_fields.items()
+        if field.examples and (found := quantity_text.fullmatch(str(field.examples[0])))
+    }
+
+
 def covariates(patient: Patient) -> Mapping[str, float | str | bool]:
     """Flat mapping of everything known about the patient, for models that ask by name."""
     known: dict[str, float | str | bool] = {}

@@ -7,7 +7,7 @@ from abscopal.domain.progress import track
 from abscopal.domain.regimen import Regimen
 from abscopal.knowledge.load import load
 from abscopal.radiobiology.isoeffect import bed, isoeffective_dose_per_fraction
-from abscopal.window.course import experiment_for
+from abscopal.window.course import acting_doses, experiment_for
 from abscopal.window.experiment import Experiment
 
 SHEET = "regimens/alternatives"
@@ -158,4 +158,6 @@ def _notes(dose: float, experiment: Experiment, radiation: Regimen) -> tuple[str
     end = experiment.readout_day(radiation)
     if end > experiment.readout_day(Regimen()):
         notes.append(f"read on mouse day {end:g}, later than short courses")
+    if not acting_doses(experiment, radiation):
+        notes.append("no ICI dose falls before the readout: the gain is of radiation alone")
     return tuple(notes)

@@ -150,15 +150,22 @@ def _alternatives(assessment: Assessment) -> str | None:
     if len(rows) < 2:
         return None
     with canvas(8.2, 3.0, columns=2) as (figure, axes):
-        for row in rows:
+        for index, row in enumerate(rows):
+            # Neighbours in the ranking lie at like heights: their names go above and below in turn.
+            offset: dict[str, Any] = {
+                "xytext": (4, 3 if index % 2 else -9),
+                "textcoords": "offset points",
+                "fontsize": 7,
+            }
             colour = PALETTE[1] if row.is_current else PALETTE[0]
             name = f"{row.n_fractions} × {row.dose_per_fraction_gy:.3g}"
             axes[0].plot(row.late_bed_gy, row.gain, "o", color=colour)
-            axes[0].annotate(name, (row.late_bed_gy, row.gain), xytext=(4, 3), textcoords="offset points", fontsize=7)
+            axes[0].annotate(name, (row.late_bed_gy, row.gain), **offset)
             if row.alc_nadir is not None:
                 axes[1].plot(row.alc_nadir, row.gain, "o", color=colour)
-                axes[1].annotate(name, (row.alc_nadir, row.gain), xytext=(4, 3), textcoords="offset points", fontsize=7)
-        axes[0].set(xlabel="late-tissue BED at the target [Gy, α/β = 3]", ylabel="immune gain G [log₁₀]")
+                axes[1].annotate(name, (row.alc_nadir, row.gain), **offset)
+        late = f"late-tissue BED at the target [Gy, α/β = {assessment.plan.late_alpha_beta_gy:g} Gy]"
+        axes[0].set(xlabel=late, ylabel="immune gain G [log₁₀]")
         axes[1].set(xlabel="ALC nadir [10⁹/L]", ylabel="immune gain G [log₁₀]")
         return to_svg(figure, "Alternative regimens of equal tumour BED: gain against late effect and lymphocytes")
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from abscopal.assessment.types import Assessment, StructureSummary
+from abscopal.domain.patient import field_units
 from abscopal.dose.dicom.intake import Case
 from abscopal.knowledge.schema import STATUS_MEANING
 from abscopal.report.figures import draw_figures
@@ -123,7 +125,15 @@ def _plain(value: float | str) -> str:
     return value if isinstance(value, str) else significant(value, 4)
 
 
-UNITS = {"percent": "%", "mutation/megabase": "mut/Mb", "kg/m^2": "kg/m²", "1e9/L": "10⁹/L", "1e18/L^2": "10¹⁸/L²"}
+UNITS = {
+    "percent": "%",
+    "mutation/megabase": "mut/Mb",
+    "kg/m^2": "kg/m²",
+    "cm^3": "cm³",
+    "second": "s",
+    "1e9/L": "10⁹/L",
+    "1e18/L^2": "10¹⁸/L²",
+}
 SHOWN_AS_ZERO = 1e-4
 
 
@@ -157,11 +167,11 @@ def _patient_rows(patient: dict[str, Any], prefix: str = "") -> list[tuple[str, 
             for index, item in enumerate(value):
                 rows += _patient_rows(item, f"{prefix}{key}[{index}].")
         elif value is not None and value not in ([], ()):
-            rows.append((f"{prefix}{key}", _cell(value)))
+            rows.append((f"{prefix}{key}", _cell(value, field_units().get(re.sub(r"\[\d+\]", "", prefix + key), ""))))
     return rows
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, unit: str) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return json.dumps(value) if isinstance(value, bool) else str(value)
-    return significant(float(value), 5)
+    return f"{significant(float(value), 5)} {_unit(unit)}".rstrip()

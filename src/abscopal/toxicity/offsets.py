@@ -14,6 +14,8 @@ BASES = ("rp_appelt_clinical", "rp_quantec_mld")
 """Base models of radiation pneumonitis, the first computed one is taken."""
 ON_RADIATION = "rp_ici_offset_pacific"
 ON_BASELINE = "rp_ici_offset_fda_rt90"
+AFTER = "sequential"
+"""`ici_sequence` of an ICI started after radiotherapy, the only timing of the trial of `ON_RADIATION`."""
 
 
 def ici_class(known: Covariates) -> str:
@@ -32,7 +34,8 @@ def ici_offsets(
     Two published contrasts are shown, each with its base probability, its odds ratio and the
     shifted probability: the ICI added to radiation pneumonitis, and recent radiotherapy added to
     pneumonitis under an ICI. The interval is the stated prior of the odds ratio, 1 to 2.5, at the
-    base probability: a range of belief, not a confidence interval.
+    base probability: a range of belief, not a confidence interval. The first is left out where `known`
+    says that the ICI starts before radiotherapy ends (`ici_sequence` other than "sequential").
     """
     by_model = {risk.model: risk for risk in risks}
     base = next((by_model[name] for name in BASES if name in by_model), None)
@@ -47,8 +50,16 @@ def ici_offsets(
         ]  # fmt: skip
         return [], lacking
     baseline = float(models[ON_BASELINE].published[0])
-    first = _entry(models[ON_RADIATION], base.probability, f"base model {base.model}", base.organ, known)
     second = _entry(models[ON_BASELINE], baseline, "pooled rate on an ICI without radiotherapy", base.organ, known)
+    if known.get("ici_sequence", AFTER) != AFTER:
+        reason = "not computable: needs an ICI started after radiotherapy, as in the trial the odds ratio is from"
+        model = models[ON_RADIATION]
+        apart = NotComputable(
+            model=model.id, endpoint=model.endpoint, organ=base.organ, grade=model.grade, status=model.status,
+            needs=("an ICI started after radiotherapy",), reason=reason,
+        )  # fmt: skip
+        return [second], [apart]
+    first = _entry(models[ON_RADIATION], base.probability, f"base model {base.model}", base.organ, known)
     return [first, second], []
 
 

@@ -25,7 +25,7 @@ class EvidenceSummary:
     verdict : str
         `"insufficient evidence"`, `"no mean effect shown"`, `"mean effect, uncertain in a new
         setting"`, or `"effect expected in a new setting of this kind"`: the last only when the
-        prediction interval excludes 1.
+        prediction interval excludes 1 and rests on a between-trial variance above zero.
     statement : str
         One or two sentences for a person.
     pool : Pool, optional
@@ -36,6 +36,8 @@ class EvidenceSummary:
         Those pooled.
     caveats : tuple of str
         What the pool cannot say.
+    in_disease : int, optional
+        How many of the trials are in the disease asked for.
     """
 
     question: Question
@@ -48,6 +50,7 @@ class EvidenceSummary:
     trials: tuple[str, ...]
     statuses: dict[str, int]
     caveats: tuple[str, ...]
+    in_disease: int | None = None
 
 
 def evidence_summary(
@@ -97,6 +100,7 @@ def _answer(question: Question, subset: str, endpoint: str, rows: pd.DataFrame, 
         trials=tuple(rows["trial"]),
         statuses={str(status): int(count) for status, count in rows["confidence"].value_counts().items()},
         caveats=_caveats(rows, result, disease),
+        in_disease=None if disease is None else _in_disease(rows, disease),
     )
 
 
@@ -104,7 +108,7 @@ def _verdict(result: Pool | None) -> str:
     if result is None or result.k < load(SHEET)["fewest_for_conclusion"] or result.prediction_interval is None:
         return INSUFFICIENT
     low, high = result.prediction_interval
-    if low > 1 or high < 1:
+    if (low > 1 or high < 1) and result.tau2 > 0:
         return "effect expected in a new setting of this kind"
     low, high = result.hk_interval or result.interval
     return "mean effect, uncertain in a new setting" if low > 1 or high < 1 else "no mean effect shown"
@@ -123,6 +127,8 @@ def _statement(question: Question, endpoint: str, subset: str, result: Pool | No
     if prediction is None:
         return mean
     reading = "includes harm" if prediction[1] > 1 else "lies below 1"
+    if result.tau2 == 0:
+        reading += " but takes the trials to agree, which their number does not show"
     return (
         f"{question[0].upper()}{question[1:]}: {mean}, on average. In a new trial the hazard ratio is expected "
         f"between {prediction[0]:.2f} and {prediction[1]:.2f} (95 % prediction interval), which {reading}; that "
@@ -146,11 +152,15 @@ def _sensitivity(rows: pd.DataFrame) -> dict[str, Pool]:
     return {name: pool(part["log_hr"], part["se"]) for name, part in subsets.items() if 0 < len(part) < len(rows)}
 
 
+def _in_disease(rows: pd.DataFrame, disease: str) -> int:
+    same = {label for label, match in disease_matches(disease, set(rows["disease"])).items() if match == "same"}
+    return int(rows["disease"].isin(same).sum())
+
+
 def _caveats(rows: pd.DataFrame, result: Pool | None, disease: str | None) -> tuple[str, ...]:
     caveats = ["trials differ in site, stage, drug and control; the pool is an average over them"]
     if disease is not None:
-        same = {label for label, match in disease_matches(disease, set(rows["disease"])).items() if match == "same"}
-        caveats.append(f"{int(rows['disease'].isin(same).sum())} of {len(rows)} trials are in {disease}")
+        caveats.append(f"{_in_disease(rows, disease)} of {len(rows)} trials are in {disease}")
     doubtful = int((rows["confidence"] != "read").sum())
     if doubtful:
         caveats.append(f"{doubtful} of {len(rows)} estimates are recalled, not read")

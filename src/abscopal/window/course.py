@@ -38,6 +38,8 @@ class Placement:
         Of the dose per fraction.
     readout_day : float
         Mouse clock. [day]
+    ici_acts : bool
+        Whether any ICI dose falls before the readout.
     experiment : Experiment
         For drawing the map around the course: `gain_surface(experiment=placement.experiment)`.
     """
@@ -51,6 +53,7 @@ class Placement:
     share_of_peak: float | None
     position: Position
     readout_day: float
+    ici_acts: bool
     experiment: Experiment
     notes: tuple[str, ...]
 
@@ -104,6 +107,7 @@ def window_for(regimen: Regimen, *, level: float = 0.5, doses: ArrayLike | None 
         share_of_peak=gain / window.bounds.gain_max if window.bounds.found else None,
         position=_position(dose, window),
         readout_day=setup.readout_day(radiation),
+        ici_acts=acting_doses(setup, radiation) > 0,
         experiment=setup,
         notes=(*setup.notes(), *notes, *_readout_notes(setup, radiation)),
     )
@@ -168,10 +172,16 @@ def _drugs_on_map(regimen: Regimen) -> tuple[tuple[DrugDose, ...], tuple[str, ..
     return kept, tuple(notes)
 
 
+def acting_doses(setup: Experiment, radiation: Regimen) -> int:
+    """How many ICI doses fall before the readout."""
+    end = setup.readout_day(radiation) - load(RULES)["rt_start"]
+    return sum(dose.day < end for dose in setup.drugs)
+
+
 def _readout_notes(setup: Experiment, radiation: Regimen) -> tuple[str, ...]:
     notes = []
     end = setup.readout_day(radiation) - load(RULES)["rt_start"]
-    late = sum(dose.day >= end for dose in setup.drugs)
+    late = len(setup.drugs) - acting_doses(setup, radiation)
     if late:
         notes.append(
             f"{late} ICI dose(s) fall after the readout, {end:g} days after the first fraction, and do not count."

@@ -21,7 +21,7 @@ from abscopal.dose.dicom.links import choose_ct, choose_dose, choose_plan, choos
 from abscopal.dose.dicom.names import map_names
 from abscopal.dose.dicom.plan import Beam, PlanFacts, read_plan
 from abscopal.dose.dicom.read import read_ct, read_dose, read_structures, sum_doses
-from abscopal.dose.dicom.scan import Found, Role, Scan, scan
+from abscopal.dose.dicom.scan import REDACTED, Found, Role, Scan, scan
 from abscopal.dose.dicom.stored_dvh import judge_stored_dvhs, read_stored_dvhs
 from abscopal.dose.grid import DoseGrid, DoseKind, Volume
 from abscopal.dose.rasterise import coverage
@@ -163,6 +163,13 @@ def _dose(intake: _Intake, file: Found, reason: str, plan_file: Found | None) ->
     data = [intake.use(part) for part in parts]
     grids = [read_dose(one, kind=intake.dose_kind) for one in data]
     dose = grids[0] if len(grids) == 1 else sum_doses(grids)
+    if dose.max == 0:
+        raise DicomError(
+            doing="reading the RTDOSE",
+            found="a dose of zero everywhere",
+            expected="the dose of the plan",
+            try_="exporting the dose again after it was calculated",
+        )
     size = " × ".join(str(n) for n in dose.lattice.shape)  # also refuses an oblique grid
     spacing = " × ".join(f"{step:g}" for step in dose.lattice.spacing)
     intake.note("found", "dose", f"{dose.kind}, {size} voxels of {spacing} mm, highest {dose.max:.4g} Gy")
@@ -210,25 +217,26 @@ def _structures(
     _require_frame(intake, "RTSTRUCT", file, dose.frame_of_reference_uid)
     content = read_structures(intake.use(file))
     for name, why in content.skipped:
-        intake.note("skipped", name, why)
+        intake.note("skipped", intake.scan.scrub_roi(name), why)
     matches = map_names([one.name for one in content.structures], names)
     kept: dict[str, Structure] = {}
     for one in content.structures:
         problem = _unusable(one, content.frames[one.number], file.frame, dose)
         match = matches[one.name]
         if problem:
-            intake.note("skipped", one.name, problem)
+            intake.note("skipped", intake.scan.scrub_roi(one.name), problem)
             continue
-        named = replace(one, name=intake.scan.scrub_ids(one.name), standard_name=match.standard_name)
+        standard = match.standard_name and intake.scan.scrub_roi(match.standard_name).replace(REDACTED, "redacted")
+        named = replace(one, name=intake.scan.scrub_roi(one.name), standard_name=standard)
         key = named.label if named.label not in kept else f"{named.label} (ROI {one.number})"
         if key != named.label:
             named = replace(named, standard_name=None)
-            intake.note("skipped", key, f"a second structure called {one.name}; kept under its number")
+            intake.note("skipped", key, f"a second structure called {named.name}; kept under its number")
         kept[key] = named
-        fate = f"read as {match.standard_name}" if match.standard_name else "kept under its own name"
+        fate = f"read as {standard}" if standard else "kept under its own name"
         user = match.reason == "given by the user"
         mapped: Literal["linked", "found", "assumed"] = "found" if match.standard_name is None else "linked"
-        intake.note("assumed" if user else mapped, one.name, f"{fate}: {match.reason}")
+        intake.note("assumed" if user else mapped, named.name, f"{fate}: {intake.scan.scrub_roi(match.reason)}")
     if not kept:
         raise DicomError(
             doing="reading the RTSTRUCT",
@@ -268,7 +276,7 @@ def _require_frame(intake: _Intake, what: str, file: Found, frame: str) -> None:
             doing="joining the files of a case",
             found=f"{what} '{file.label}' in frame of reference …{file.frame[-12:]} and the RTDOSE in …{frame[-12:]}",
             expected="one frame of reference",
-            try_="registering them first, or allow_frame_mismatch=True if you know they coincide",
+            try_="registering them first, or --allow-frame-mismatch (allow_frame_mismatch=True) if they coincide",
         )
 
 

@@ -148,7 +148,9 @@ def choose_ct(scan: Scan, structures: Found, frame: str) -> tuple[list[Found], C
 def _missing(scan: Scan, role: Role, what: str) -> DicomError:
     counts = [f"{len(scan.of(one))} {one}" for one in ("CT", "RTSTRUCT", "RTPLAN", "RTDOSE")]
     damaged = [
-        f"'{label}' is {reason}" for label, reason in scan.skipped if "truncated" in reason or "damaged" in reason
+        f"'{label}' is {reason}"
+        for label, reason in scan.skipped
+        if any(word in reason for word in ("truncated", "damaged", "incomplete"))
     ]
     return DicomError(
         doing="reading a case",

@@ -92,6 +92,13 @@ def map_names(names: Iterable[str], overrides: Mapping[str, str] | None = None) 
     return {name: chosen.get(name) or matches[name] for name in names}
 
 
+def vocabulary() -> set[str]:
+    """Lower-case words that occur in the names of structures, standard or not."""
+    rows = load("dose/tg263").table("synonyms")
+    texts = [*rows["synonym"].astype(str), *rows["standard_name"].astype(str)]
+    return {word for name in texts for word in _words(name)} | LEFT | RIGHT | HELPERS | set(TARGETS)
+
+
 @dataclass(frozen=True)
 class _Synonyms:
     by_words: Mapping[str, str]  # words run together

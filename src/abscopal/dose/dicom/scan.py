@@ -18,6 +18,7 @@ from abscopal.domain.errors import DicomError
 from abscopal.domain.progress import track
 from abscopal.dose.dicom.elements import is_truncated, items, parsing, referenced, text
 from abscopal.dose.dicom.files import MAX_FILE_BYTES, CaseFile
+from abscopal.dose.dicom.names import vocabulary
 
 Role = Literal["CT", "RTSTRUCT", "RTPLAN", "RTDOSE"]
 ROLES: dict[str, Role] = {
@@ -84,14 +85,27 @@ class Scan:
         return [one for one in self.found if one.role == role]
 
     def scrub(self, words: str) -> str:
-        """`words` (a file or plan name) without any part of the patient's name, id or birth date."""
+        """`words` (a file or plan name) without identifiers: patient, referring physician, institution."""
         words = self.scrub_ids(words)
         for name in self._names:
-            words = re.sub(rf"(?<![^\W\d_]){re.escape(name)}(?![^\W\d_])", REDACTED, words, flags=re.IGNORECASE)
+            words = self._without(name, words)
+        return words
+
+    @staticmethod
+    def _without(name: str, words: str) -> str:
+        return re.sub(rf"(?<![^\W\d_]){re.escape(name)}(?![^\W\d_])", REDACTED, words, flags=re.IGNORECASE)
+
+    def scrub_roi(self, words: str) -> str:
+        """A structure's name without identifiers; words of anatomy stay: one may be called Heart."""
+        words = self.scrub_ids(words)
+        anatomy = vocabulary()
+        for name in self._names:
+            if name.lower() not in anatomy:
+                words = self._without(name, words)
         return words
 
     def scrub_ids(self, words: str) -> str:
-        """`words` without id and birth date. Words of the name stay: one may be called Heart."""
+        """`words` without id, birth date and institution."""
         for word in self._ids:
             words = re.sub(re.escape(word), REDACTED, words, flags=re.IGNORECASE)
         return words
@@ -99,8 +113,10 @@ class Scan:
     def keep_in_mind(self, dataset: Dataset) -> None:
         """Remember whose file this is, to recognise a second patient and to scrub names."""
         identity, birth = text(dataset, "PatientID"), text(dataset, "PatientBirthDate")
-        names = re.split(r"[\^=\s,]+", text(dataset, "PatientName"))
-        self._ids |= {word for word in (identity, birth) if len(word) >= 4}
+        people = " ".join(text(dataset, key) for key in ("PatientName", "ReferringPhysicianName"))
+        names = re.split(r"[\^=\s,]+", people)
+        places = text(dataset, "InstitutionName")
+        self._ids |= {word for word in (identity, birth, places) if len(word) >= 4}
         self._names |= {word for word in names if len(word) >= 3}
         if identity:
             self._patients.add(identity)
