@@ -148,10 +148,9 @@ def test_shorter_delivery_touches_less_blood_with_the_same_mean() -> None:
 def test_scenarios_side_by_side() -> None:
     few = with_dose(DOSE, 6.0)
     spared = with_dose(DOSE, 0.0, only=["left_heart", "right_heart"])
-    rows = compare_scenarios(
-        [Scenario("30", DOSE, tuple(DAYS)), Scenario("5", few, tuple(DAYS[:5])), Scenario("spared", spared, tuple(DAYS))],
-        1.6, draws=100,
-    )  # fmt: skip
+    given = {"30": (DOSE, DAYS), "5": (few, DAYS[:5]), "spared": (spared, DAYS)}
+    scenarios = [Scenario(name, dose, tuple(days)) for name, (dose, days) in given.items()]
+    rows = compare_scenarios(scenarios, 1.6, draws=100)
     many, hypo, proton = rows
     assert hypo.mean == pytest.approx(many.mean)
     assert hypo.v_any_course <= many.v_any_course

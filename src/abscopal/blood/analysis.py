@@ -89,11 +89,15 @@ class BloodAnalysis:
                 "d2_gy": self.course.dose_at_volume(2.0),
                 "basis": self.course.basis,
             },
-            "edric": {"value_gy": self.edric.value, "not_computable": self.edric.not_computable, "status": self.edric.status},
+            "edric": {
+                "value_gy": self.edric.value, "not_computable": self.edric.not_computable,
+                "status": self.edric.status,
+            },
             "indices": [
                 {
                     "name": row.name, "label": row.label, "value": row.value, "unit": row.unit,
-                    "not_computable": row.not_computable, "associations": list(row.associations), "notes": list(row.notes),
+                    "not_computable": row.not_computable, "associations": list(row.associations),
+                    "notes": list(row.notes),
                 }
                 for row in self.indices
             ],

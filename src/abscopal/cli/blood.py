@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from abscopal.blood.circulation import Network
     from abscopal.blood.delivery import Timing
     from abscopal.dose.dicom.plan import PlanFacts
+    from abscopal.dose.dvh import DVH
+
+LYMPHOPENIA = "ril_"  # how the toxicity table names its models of radiation-induced lymphopenia
 
 
 class Sex(StrEnum):
@@ -95,17 +98,19 @@ def blood(
                 found="no RTPLAN" if read.plan is None else "an RTPLAN without a number of fractions",
                 expected="a number of fractions", try_="--fractions 30",
             )  # fmt: skip
+        dvhs = case_dvhs(read)
         analysis = analyse_blood(
-            case_dvhs(read), n, circulation, times,
+            dvhs, n, circulation, times,
             baseline=alc, fraction_days=Regimen.equal_fractions(1.0, n, weekdays=True).fraction_days,
             count_days=days, counts=seen, exchange=exchange, missing=missing.value, shape=shape,
             particles=particles, seed=seed,
         )  # fmt: skip
-    _write(analysis, out)
+    found = {**analysis.summary(), "severe_lymphopenia_models": _nomograms(dvhs, n, alc, network)}
+    _write(analysis, found, out)
     if as_json:
-        print_json(analysis.summary())
+        print_json(found)
     else:
-        _show(analysis, out)
+        _show(found, out)
 
 
 def parse_counts(text: str) -> tuple[list[float], list[float]]:
@@ -163,7 +168,27 @@ def _timing(
     return constant_timing(beam_on if beam_on is not None else (plan.beam_on_s if plan else None))
 
 
-def _write(analysis: "BloodAnalysis", out: Path | None) -> None:
+def _nomograms(dvhs: "dict[str, DVH]", n: int, alc: float | None, sex: Sex) -> list[dict[str, Any]]:
+    """Published models of severe lymphopenia, by their names in the toxicity table; what each lacks otherwise."""
+    from abscopal.toxicity.assess import assess_toxicity
+
+    known: dict[str, float | str | bool] = {"sex": sex.value, "female": sex is Sex.female}
+    if alc is not None:
+        known["alc"] = alc
+    answer = assess_toxicity(dvhs, n, known)
+    rows: list[dict[str, Any]] = [
+        {"model": risk.model, "endpoint": risk.endpoint, "probability": risk.probability, "status": risk.status}
+        for risk in answer.risks
+        if risk.model.startswith(LYMPHOPENIA)
+    ]
+    return rows + [
+        {"model": row.model, "endpoint": row.endpoint, "probability": None, "not_computable": row.reason}
+        for row in answer.not_computable
+        if row.model.startswith(LYMPHOPENIA)
+    ]
+
+
+def _write(analysis: "BloodAnalysis", found: dict[str, Any], out: Path | None) -> None:
     if out is None:
         return
     import json
@@ -173,11 +198,10 @@ def _write(analysis: "BloodAnalysis", out: Path | None) -> None:
 
     write_blood_page(analysis, out / "blood.html")
     write_blood_csv(analysis, out)
-    write_whole(out / "blood.json", json.dumps(analysis.summary(), indent=1, allow_nan=False) + "\n")
+    write_whole(out / "blood.json", json.dumps(found, indent=1, allow_nan=False) + "\n")
 
 
-def _show(analysis: "BloodAnalysis", out: Path | None) -> None:
-    found = analysis.summary()
+def _show(found: dict[str, Any], out: Path | None) -> None:
     one, all_ = found["fraction"], found["course"]
     rows = [
         ("mean blood dose [Gy]", f"{one['mean_gy']:.4g}", f"{all_['mean_gy']:.4g}"),
@@ -200,9 +224,13 @@ def _show(analysis: "BloodAnalysis", out: Path | None) -> None:
             low, high = ahead["nadir"][1:]
             console.print(
                 f"{label}  nadir {ahead['nadir'][0]:.2f} ({low:.2f} to {high:.2f}) 1e9/L, grade 3 or worse "
-                f"{100 * ahead['p_grade3_or_worse']:.0f} %, grade 4 {100 * ahead['p_grade4']:.0f} % ({ahead['status']})",
+                f"{100 * ahead['p_grade3_or_worse']:.0f} %, grade 4 {100 * ahead['p_grade4']:.0f} % "
+                f"({ahead['status']})",
                 markup=False,
             )
+    for row in found["severe_lymphopenia_models"]:
+        said = row["not_computable"] if row["probability"] is None else f"{100 * row['probability']:.0f} %"
+        console.print(f"model  {row['model']} ({row['endpoint']}): {said}", markup=False)
     for note in found["notes"]:
         console.print(f"note  {note}", markup=False)
     console.print("Research use only. Not for clinical decisions.", style="yellow", markup=False)
