@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow lint types floors unit docs bench clean
+.PHONY: demo test test-slow explore lint types floors unit docs bench clean
 
 $(BIN)/abscopal: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -36,6 +36,9 @@ unit: $(VENV)/.dev
 
 test-slow: $(VENV)/.dev        ## the slow and the networked tests
 	$(BIN)/python -m pytest -m "slow or network" --force-enable-socket
+
+explore: $(VENV)/.dev          ## the property tests on examples never tried before
+	$(BIN)/python -m pytest -n auto -m "not slow and not network" --hypothesis-profile="new examples"
 
 docs: $(VENV)/.dev
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html

@@ -6,8 +6,11 @@ import pytest
 from hypothesis import settings
 
 # How long an example takes depends on what else the machine does: it is no property of the code.
-settings.register_profile("any machine", deadline=None)
-settings.load_profile("any machine")
+# The examples of a test are the same in every run, so that a change is judged by what it changed;
+# `make explore` looks for new ones.
+settings.register_profile("same examples", deadline=None, derandomize=True)
+settings.register_profile("new examples", deadline=None, max_examples=300)
+settings.load_profile("same examples")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from abscopal.report.html import significant, write_whole
+from abscopal.report.html import write_whole
+from abscopal.report.numbers import percent, significant
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,12 @@ from abscopal.report.html import significant, write_whole
 )
 def test_significant_digits(value: float, digits: int, text: str) -> None:
     assert significant(value, digits) == text
+
+
+def test_a_probability_too_small_to_mean_anything_is_a_bound() -> None:
+    assert percent(1.8e-21) == "below 0.01 %"
+    assert percent(0.0) == "0 %"
+    assert percent(0.1924) == "19 %"
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_scrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from abscopal.dose.dicom.intake import Case, read_case
 from abscopal.knowledge.schema import STATUS_MEANING
 from abscopal.report.headline import NOT_COMPUTABLE, Card, headline
 from abscopal.report.html import render
+from abscopal.report.numbers import percent
 
 LATE_MELANOMA = """
 disease = "melanoma"
@@ -55,6 +56,14 @@ def test_a_drug_after_the_readout_earns_no_synergy(sparse: Assessment) -> None:
     page = render(sparse)
     assert "against no treatment on the non-irradiated lesion" in page
     assert "log synergy" not in page
+
+
+def test_the_largest_complication_is_one_of_dose(sparse: Assessment) -> None:
+    found = card(sparse, "Largest complication")
+    assert "heart_rs_aapm26) holds a rate without dose" in found.how
+    shown = next(risk for risk in sparse.risks if f"({risk.model})" in found.how)
+    assert not any("at zero dose" in note for note in shown.notes)
+    assert found.number == percent(shown.probability)
 
 
 def test_edric_is_named_by_its_form(case: Case) -> None:

@@ -4,7 +4,9 @@ from collections import Counter
 from dataclasses import dataclass
 
 from abscopal.assessment.types import Assessment
+from abscopal.domain.risk import Risk
 from abscopal.knowledge.schema import MARKS
+from abscopal.report.numbers import percent
 
 
 @dataclass(frozen=True)
@@ -92,10 +94,18 @@ def _toxicity(a: Assessment) -> Card:
         return Card(
             "Largest complication probability", "none computable", "no evaluable model for the contoured organs"
         )
-    worst = max(trusted, key=lambda risk: risk.probability)
-    caution = "".join(f"; {note}" for note in worst.notes if "zero dose" in note)
-    how = f"{worst.endpoint}, {worst.organ} ({worst.model}){caution}"
-    return Card("Largest complication probability", f"{100 * worst.probability:.2g} %", how, worst.status)
+    dosed = [risk for risk in trusted if not _holds_a_baseline(risk)] or trusted
+    worst = max(dosed, key=lambda risk: risk.probability)
+    highest = max(trusted, key=lambda risk: risk.probability)
+    how = f"{worst.endpoint}, {worst.organ} ({worst.model})"
+    if highest is not worst:
+        how += f"; {highest.endpoint} {percent(highest.probability)} ({highest.model}) holds a rate without dose"
+    return Card("Largest complication probability", percent(worst.probability), how, worst.status)
+
+
+def _holds_a_baseline(risk: Risk) -> bool:
+    """Whether much of a probability would stand without any dose: it says little about the plan."""
+    return any("at zero dose" in note or note.startswith("offset") for note in risk.notes)
 
 
 def _score(a: Assessment) -> Card:

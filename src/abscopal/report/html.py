@@ -15,6 +15,7 @@ from abscopal.dose.dicom.intake import Case
 from abscopal.knowledge.schema import STATUS_MEANING
 from abscopal.report.figures import draw_figures
 from abscopal.report.headline import headline
+from abscopal.report.numbers import percent, significant
 from abscopal.report.picture import draw_dose
 from abscopal.trials.nearest import DISTANCE
 
@@ -61,7 +62,7 @@ def render(assessment: Assessment, case: Case | None = None) -> str:
         loader=PackageLoader("abscopal.report", "assets"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters.update(
-        sig=significant, bound=_bound, maybe=_maybe, plain=_plain, unit=_unit, percent=_percent, shared=_shared_notes
+        sig=significant, bound=_bound, maybe=_maybe, plain=_plain, unit=_unit, percent=percent, shared=_shared_notes
     )
     figures = {"dose": "", **dict.fromkeys(("dvh", "alc", "window_curve", "window_map"), "")}
     figures |= dict.fromkeys(("drugs", "alternatives", "toxicity", "trials"), "")
@@ -102,15 +103,6 @@ def _umask() -> int:
     return mask
 
 
-def significant(value: float, digits: int = 3) -> str:
-    """`value` to so many significant digits, without a needless exponent or trailing zeros."""
-    if value == 0:
-        return "0"
-    if abs(value) >= 10**digits:
-        return f"{value:.0f}"
-    return f"{value:.{digits}g}".replace("e-0", "e-")
-
-
 def _bound(value: float | None, is_open: bool) -> str:
     if is_open:
         return "open"
@@ -134,19 +126,11 @@ UNITS = {
     "1e9/L": "10⁹/L",
     "1e18/L^2": "10¹⁸/L²",
 }
-SHOWN_AS_ZERO = 1e-4
 
 
 def _unit(unit: str) -> str:
     """A unit as it is printed."""
     return "" if unit == "1" else UNITS.get(unit, unit)
-
-
-def _percent(probability: float) -> str:
-    """A probability in per cent; what is too small to mean anything is a bound, not an exponent."""
-    if 0 < probability < SHOWN_AS_ZERO:
-        return f"below {100 * SHOWN_AS_ZERO:g} %"
-    return f"{significant(100 * probability, 2)} %"
 
 
 def _shared_notes(structures: tuple[StructureSummary, ...]) -> list[tuple[str, str]]:

@@ -75,7 +75,7 @@ class Translator:
             return self._chain("max" if isinstance(e, sp.Max) else "min", e.args)
         if isinstance(e, sp.Piecewise):
             return self._piecewise(e)
-        if isinstance(e, Relational | sp.And | sp.Or | sp.Not) or e in (sp.true, sp.false):
+        if isinstance(e, Relational | sp.And | sp.Or | sp.Not | sp.ITE) or e in (sp.true, sp.false):
             return self._condition(e)
         name = type(e).__name__
         if name in _FUNCTIONS:
@@ -131,6 +131,9 @@ class Translator:
             return g.apply(op, right, left) if swapped else g.apply(op, left, right)
         if isinstance(e, sp.Not):
             return g.apply("not", self(e.args[0]))
+        if isinstance(e, sp.ITE):
+            which, yes, no = (self(a) for a in e.args)
+            return g.apply("or", g.apply("and", which, yes), g.apply("and", g.apply("not", which), no))
         result = self(e.args[0])
         for other in e.args[1:]:
             result = g.apply("and" if isinstance(e, sp.And) else "or", result, self(other))
