@@ -83,7 +83,7 @@ def main() -> None:
     result["ratio_of_best_cpu"] = min(result["discrete_time_cpu_s"]) / min(result["event_driven_cpu_s"])
     result["mean_gy"] = [ours[0][0].mean[0], float(theirs[0][0].mean()), blood_dose_of_segments(network, segments).mean]
     result["sd_gy"] = [ours[0][0].sd, float(theirs[0][0].std()), blood_dose_of_segments(network, segments).sd]
-    print(json.dumps(result, indent=2))  # noqa: T201
+    print(json.dumps(result, indent=2))
 
 
 if __name__ == "__main__":
