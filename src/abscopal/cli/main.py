@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from abscopal import __version__
-from abscopal.cli import assess, blood, demo, knowledge, population, sample, simulate, stratify, toxicity, window
+from abscopal.cli import assess, blood, demo, knowledge, population, sample, serve, simulate, stratify, toxicity, window
 from abscopal.cli.console import errors
 from abscopal.domain.errors import AbscopalError
 
@@ -25,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for module in (assess, blood, demo, population, sample, simulate, window):
+for module in (assess, blood, demo, population, sample, serve, simulate, window):
     module.add_to(app)
 app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(stratify.app, name="stratify")
@@ -43,9 +43,17 @@ def _root(
     _show_version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
     ] = False,
+    what_if: Annotated[
+        list[str] | None,
+        typer.Option("--what-if", help="Use another value of a sourced number in this run: `immune/diw:alpha=0.3`."),
+    ] = None,
     _debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Workbench for radiotherapy combined with immunotherapy. Research use only."""
+    if what_if:
+        from abscopal.cli.what_if import change_numbers
+
+        change_numbers(what_if)
 
 
 def main(arguments: list[str] | None = None) -> None:
