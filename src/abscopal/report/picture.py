@@ -6,7 +6,7 @@ import numpy as np
 
 from abscopal.dose.dicom.intake import Case
 from abscopal.dose.planes import LUNG_TO_BONE, PLANES, SHOWN_FROM, Cut, Cutter
-from abscopal.report.svg import PALETTE, canvas, to_svg
+from abscopal.drawing import PALETTE, canvas, to_svg
 
 STEP = 1.5  # mm between drawn points
 LETTER: dict[str, Any] = {
