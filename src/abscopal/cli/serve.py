@@ -62,7 +62,11 @@ def serve(
 
         webbrowser.open(address)
     # No access log: paths and queries would stand in it.
-    uvicorn.run(create_app(settings), host=host, port=port, log_level="warning", access_log=False, server_header=False)
+    from abscopal.cli.main import app as root
+    from abscopal.cli.main import main
+
+    application = create_app(settings, typer.main.get_group(root), main)
+    uvicorn.run(application, host=host, port=port, log_level="warning", access_log=False, server_header=False)
 
 
 def _check(host: str, token: str, port: int) -> None:

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
+from typer.core import TyperGroup
 
 from abscopal import __version__
 from abscopal.domain.errors import AbscopalError, InputError
@@ -21,6 +22,7 @@ from abscopal.web.sessions import Session, Sessions
 from abscopal.web.settings import Settings
 from abscopal.web.shelf import Shelf
 from abscopal.web.store import Store
+from abscopal.web.work import Main
 
 STATIC = Path(str(files("abscopal.web") / "static"))
 
@@ -34,14 +36,19 @@ class Server:
     sessions: Sessions
     shelf: Shelf
     jobs: Jobs
+    root: TyperGroup
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, root: TyperGroup, main: Main) -> FastAPI:
     """The workbench as an ASGI application.
 
     Parameters
     ----------
     settings : Settings
+    root : TyperGroup
+        The program's command tree, which the forms are made from.
+    main : callable
+        The program itself, which jobs run in processes of their own.
 
     Raises
     ------
@@ -50,7 +57,7 @@ def create_app(settings: Settings) -> FastAPI:
     """
     store = Store(settings.state)
     shelf = Shelf(settings)
-    server = Server(settings, store, Sessions(settings, store), shelf, Jobs(settings, store, shelf))
+    server = Server(settings, store, Sessions(settings, store), shelf, Jobs(settings, store, shelf, main), root)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import click
-import typer.main
+import typer
+from typer.core import TyperArgument, TyperGroup
 
 from abscopal.domain.errors import InputError
 
 HIDDEN = {"help", "as_json", "out", "example", "schema", "install_completion"}
+PLAIN = {"integer": "integer", "float": "number", "boolean": "flag", "path": "file"}
 Words = list[str]
 
 
@@ -38,26 +38,23 @@ class View:
     writes: str = "folder"
 
 
-@cache
-def command_of(view: View) -> click.Command:
-    """The command behind a view."""
-    from abscopal.cli.main import app
-
-    found: click.Command = typer.main.get_command(app)
+def command_of(view: View, root: TyperGroup) -> Any:
+    """The command behind a view, below the root command."""
+    found: Any = root
     for word in view.command:
-        if not isinstance(found, click.Group) or word not in found.commands:
-            raise LookupError(f"abscopal has no command {' '.join(view.command)}")
+        if not isinstance(found, TyperGroup) or word not in found.commands:
+            raise LookupError(f"there is no command {' '.join(view.command)}")
         found = found.commands[word]
     return found
 
 
-def form(view: View) -> list[dict[str, Any]]:
+def form(view: View, root: TyperGroup) -> list[dict[str, Any]]:
     """The fields of a view's form, as the browser draws them."""
-    known = {parameter.name: parameter for parameter in command_of(view).params}
+    known = {parameter.name: parameter for parameter in command_of(view, root).params}
     return [_field(known[name]) for name in view.fields]
 
 
-def words(view: View, values: Mapping[str, Any]) -> Words:
+def words(view: View, root: TyperGroup, values: Mapping[str, Any]) -> Words:
     """The command line of a filled form, checked by the command's own parser.
 
     Parameters
@@ -70,7 +67,7 @@ def words(view: View, values: Mapping[str, Any]) -> Words:
     InputError
         A field the view does not have, or a value the command refuses.
     """
-    command = command_of(view)
+    command = command_of(view, root)
     known = {parameter.name: parameter for parameter in command.params}
     strange = sorted(set(values) - set(view.fields))
     if strange:
@@ -78,7 +75,7 @@ def words(view: View, values: Mapping[str, Any]) -> Words:
     options: Words = []
     positional: Words = []
     for name in view.fields:
-        target = positional if isinstance(known[name], click.Argument) else options
+        target = positional if isinstance(known[name], TyperArgument) else options
         target += _words(view, known[name], values.get(name))
     if view.writes:
         options.append("--out=@out" if view.writes == "folder" else f"--out=@out/{view.writes}")
@@ -102,44 +99,40 @@ def shown(argv: Sequence[str]) -> str:
     return " ".join(["abscopal", *text])
 
 
-def _field(parameter: click.Parameter) -> dict[str, Any]:
+def _field(parameter: Any) -> dict[str, Any]:
     kind, limits = _kind(parameter)
-    default = parameter.get_default(click.Context(click.Command("form")))
+    default = parameter.default() if callable(parameter.default) else parameter.default
     return {
         "name": parameter.name,
         "label": str(parameter.name).replace("_", " "),
         "help": getattr(parameter, "help", None) or "",
         "kind": kind,
-        "many": bool(parameter.multiple) if isinstance(parameter, click.Option) else False,
+        "many": bool(getattr(parameter, "multiple", False)),
         "required": bool(parameter.required),
-        "default": default if isinstance(default, str | int | float | bool) else None,
+        "default": getattr(default, "value", default) if isinstance(default, str | int | float | bool) else None,
         **limits,
     }
 
 
-def _kind(parameter: click.Parameter) -> tuple[str, dict[str, Any]]:
-    kind = parameter.type
-    if isinstance(kind, click.Choice):
-        return "choice", {"choices": [str(choice) for choice in kind.choices]}
-    if isinstance(kind, click.IntRange | click.FloatRange):
-        name = "integer" if isinstance(kind, click.IntRange) else "number"
-        return name, {"minimum": kind.min, "maximum": kind.max}
-    plain: dict[str, str] = {"integer": "integer", "float": "number", "boolean": "flag"}
-    if kind.name in plain:
-        return plain[kind.name], {}
-    if isinstance(kind, click.Path) or kind.name == "path":
+def _kind(parameter: Any) -> tuple[str, dict[str, Any]]:
+    kind: Any = parameter.type
+    if hasattr(kind, "choices"):
+        return "choice", {"choices": [str(getattr(choice, "value", choice)) for choice in kind.choices]}
+    name = PLAIN.get(kind.name.removesuffix(" range"), "text")
+    if name == "file":
         return ("case" if parameter.name == "case" else "file"), {}
-    return "text", {}
+    limits = {"minimum": kind.min, "maximum": kind.max} if hasattr(kind, "min") else {}
+    return name, limits
 
 
-def _words(view: View, parameter: click.Parameter, value: Any) -> Words:
+def _words(view: View, parameter: Any, value: Any) -> Words:
     if value is None or value in ("", []):
         return []
     values = value if isinstance(value, list) else [value]
     kind, _ = _kind(parameter)
     if kind in {"case", "file"} and not all(str(one).startswith(f"@{kind}/") for one in values):
         raise _refused(view, f"a {parameter.name} that was not uploaded", f"an uploaded {kind}")
-    if isinstance(parameter, click.Argument):
+    if isinstance(parameter, TyperArgument):
         return [str(one) for one in values]
     flag = max(parameter.opts, key=len)
     if kind == "flag":
@@ -148,13 +141,11 @@ def _words(view: View, parameter: click.Parameter, value: Any) -> Words:
     return [f"{flag}={one}" for one in values]
 
 
-def _check(view: View, command: click.Command, argv: Words) -> None:
+def _check(view: View, command: Any, argv: Words) -> None:
     try:
         command.make_context(view.name, list(argv), resilient_parsing=False).close()
-    except click.UsageError as problem:
+    except typer.BadParameter as problem:
         raise _refused(view, problem.format_message(), "values the command takes") from problem
-    except (click.exceptions.Exit, click.Abort) as stop:
-        raise _refused(view, "an option that only prints", "a run") from stop
 
 
 def _refused(view: View, found: str, expected: str) -> InputError:

@@ -30,7 +30,7 @@ HEADERS = {
 }
 
 
-class TooLarge(Exception):
+class TooLargeError(Exception):
     """A request body passed the limit."""
 
 
@@ -52,7 +52,7 @@ class Guard:
             return
         try:
             await self._app(scope, self._counted(receive), _with_headers(send))
-        except TooLarge:
+        except TooLargeError:
             await _refuse(send, 413, "a request larger than this server takes", self._limit(), "a smaller case")
 
     def _limit(self) -> str:
@@ -80,7 +80,7 @@ class Guard:
             message = await receive()
             taken += len(message.get("body", b""))
             if taken > self._settings.upload_bytes:
-                raise TooLarge
+                raise TooLargeError
             return message
 
         return counted

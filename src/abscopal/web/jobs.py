@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from abscopal.domain.errors import InputError
 from abscopal.web.settings import Settings
 from abscopal.web.shelf import Shelf
 from abscopal.web.store import UNFINISHED, Job, Store
-from abscopal.web.work import RESULT, run
+from abscopal.web.work import RESULT, Main, run
 
 POLL = 0.1  # s between looks at a running job
 PATIENCE = 5.0  # s a job gets to end after it was told to
@@ -32,10 +33,12 @@ class Jobs:
     store : Store
     shelf : Shelf
         Where the commands' cases and files lie.
+    main : callable
+        The program: takes the words of a command line. Importable, for it runs in other processes.
     """
 
-    def __init__(self, settings: Settings, store: Store, shelf: Shelf) -> None:
-        self._settings, self._store, self._shelf = settings, store, shelf
+    def __init__(self, settings: Settings, store: Store, shelf: Shelf, main: Main) -> None:
+        self._settings, self._store, self._shelf, self._main = settings, store, shelf, main
         self._pool = ThreadPoolExecutor(settings.workers, thread_name_prefix="job")
         self._stopping: set[str] = set()
         self._closed = threading.Event()
@@ -65,7 +68,7 @@ class Jobs:
         job = self._store.get(job_id)
         return job if job is not None and job.owner == owner else None
 
-    def list(self, owner: str) -> list[Job]:
+    def of(self, owner: str) -> list[Job]:
         """The session's jobs, newest first."""
         return self._store.jobs(owner)
 
@@ -116,7 +119,7 @@ class Jobs:
     def _supervise(self, job: Job, words: list[str], out: Path) -> None:
         """Run the command in a process of its own until it ends or is stopped."""
         here, there = SPAWN.Pipe(duplex=False)
-        process = SPAWN.Process(target=run, args=(words, out, there), daemon=True)
+        process = SPAWN.Process(target=run, args=(self._main, words, out, there), daemon=True)
         process.start()
         there.close()
         self._store.change(job.id, state="running")
@@ -139,7 +142,7 @@ class Jobs:
     def _is_stopped(self, job: Job) -> bool:
         return job.id in self._stopping or self._closed.is_set()
 
-    def _heard(self, job: Job, message: tuple[object, ...]) -> bool:
+    def _heard(self, job: Job, message: tuple[Any, ...]) -> bool:
         """Write down what the process said; whether that was its last word."""
         kind, *rest = message
         if kind == "progress":
@@ -149,7 +152,7 @@ class Jobs:
         if kind == "done":
             self._store.change(job.id, state="done", finished=time.time())
         else:
-            self._fail(job, rest[0])  # type: ignore[arg-type] - the child sends a dict of str
+            self._fail(job, rest[0])
         return True
 
     def _fail(self, job: Job, parts: dict[str, str]) -> None:
@@ -186,4 +189,10 @@ def _requeued(job: Job) -> Job:
 
 
 def _parts(found: str, expected: str) -> dict[str, str]:
-    return {"error": "Failed", "doing": "running a job", "found": found, "expected": expected, "try": "running it again"}
+    return {
+        "error": "Failed",
+        "doing": "running a job",
+        "found": found,
+        "expected": expected,
+        "try": "running it again",
+    }

@@ -39,7 +39,7 @@ def outlines(cut: Cut) -> dict[str, Any]:
     rows, columns = cut.dose.shape
     found = {}
     for label, level in cut.filled.items():
-        lines = contour_generator(z=_turned(cut, level)).lines(0.5)
+        lines: list[Any] = list(contour_generator(z=_turned(cut, level)).lines(0.5) or [])
         # Pixel centres lie half a pixel inside the picture.
         found[label] = [
             [[round((x + 0.5) / columns, 4), round((y + 0.5) / rows, 4)] for x, y in line] for line in lines

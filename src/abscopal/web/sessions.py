@@ -62,5 +62,3 @@ class Sessions:
 
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
-
-

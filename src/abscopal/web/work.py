@@ -6,7 +6,7 @@ A process of its own, so that a job can be cancelled, and so that one that dies 
 import io
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -15,13 +15,15 @@ TELL_EVERY = 0.2  # s between two reports of progress
 RESULT = "result.json"
 
 
-def run(argv: Sequence[str], out: Path, home: Connection) -> None:
-    """Run `abscopal ARGV`, write what it prints to `out/result.json`, and tell `home` how it goes.
+Main = Callable[[list[str]], None]
+
+
+def run(main: Main, argv: Sequence[str], out: Path, home: Connection) -> None:
+    """Run the command `main(ARGV)`, write what it prints to `out/result.json`, and tell `home` how it goes.
 
     Messages home are `("progress", what, done, total)` and at the end `("done",)` or
     `("failed", parts)` with the parts of the error message.
     """
-    from abscopal.cli.main import main
     from abscopal.domain.progress import report_to
 
     last = 0.0

@@ -64,7 +64,7 @@ def sample(server: ServerOf, session: SessionOf, schedule: Annotated[str, Query(
 
 @router.get("")
 def cases(server: ServerOf, session: SessionOf) -> list[dict[str, Any]]:
-    """This session's cases."""
+    """The cases of this session."""
     return [_summary(held) for held in server.shelf.cases(session.owner)]
 
 
@@ -112,9 +112,7 @@ def plane(case_id: str, name: str, at: float, server: ServerOf, session: Session
 
 
 @router.get("/{case_id}/planes/{name}/picture")
-def picture(
-    case_id: str, name: str, at: float, server: ServerOf, session: SessionOf, wash: float = 0.5
-) -> Response:
+def picture(case_id: str, name: str, at: float, server: ServerOf, session: SessionOf, wash: float = 0.5) -> Response:
     """CT and dose wash in a plane, as PNG."""
     held = _mine(server, session, case_id)
     cut = held.cutter.cut(_plane(name), _inside(held, name, at))

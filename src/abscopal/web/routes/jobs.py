@@ -15,13 +15,15 @@ from abscopal.web.store import UNFINISHED, Job
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 LOOK_EVERY = 0.2  # s
 # A report carries its own styles and script; it is shown in a frame without rights.
-SANDBOX = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; sandbox allow-scripts"
+SANDBOX = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; sandbox allow-scripts"
+)
 
 
 @router.get("")
 def jobs(server: ServerOf, session: SessionOf) -> list[dict[str, Any]]:
-    """This session's jobs, newest first."""
-    return [_public(job) for job in server.jobs.list(session.owner)]
+    """The jobs of this session, newest first."""
+    return [_public(job) for job in server.jobs.of(session.owner)]
 
 
 @router.get("/{job_id}")

@@ -34,23 +34,24 @@ def about() -> dict[str, str]:
 
 
 @router.get("/views")
-def views() -> list[dict[str, Any]]:
+def views(server: ServerOf) -> list[dict[str, Any]]:
     """Every form."""
     return [
-        {"name": view.name, "title": view.title, "about": view.about, "fields": form(view)} for view in VIEWS.values()
+        {"name": view.name, "title": view.title, "about": view.about, "fields": form(view, server.root)}
+        for view in VIEWS.values()
     ]
 
 
 @router.post("/views/{name}/command")
-def command(name: str, filled: Filled, session: SessionOf) -> dict[str, str]:
+def command(name: str, filled: Filled, server: ServerOf, session: SessionOf) -> dict[str, str]:
     """The command line that a filled form stands for."""
-    return {"command": shown([*_changed(session.what_if), *words(view_of(name), filled.values)])}
+    return {"command": shown([*_changed(session.what_if), *words(view_of(name), server.root, filled.values)])}
 
 
 @router.post("/views/{name}/run", status_code=202)
 def run(name: str, filled: Filled, server: ServerOf, session: SessionOf) -> dict[str, Any]:
     """Queue the command of a filled form."""
-    argv = [*_changed(session.what_if), *words(view_of(name), filled.values)]
+    argv = [*_changed(session.what_if), *words(view_of(name), server.root, filled.values)]
     case_id = next((word.removeprefix("@case/") for word in argv if word.startswith("@case/")), "")
     job = server.jobs.submit(session.owner, name, argv, case_id)
     return job.public() | {"command": shown(job.argv)}
