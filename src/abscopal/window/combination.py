@@ -10,10 +10,10 @@ from abscopal.domain.errors import InputError
 from abscopal.domain.regimen import Regimen
 from abscopal.knowledge.load import load
 from abscopal.window.arms import Arms, run_courses
-from abscopal.window.ensemble import Ensemble, parameter_scatter, with_variability
+from abscopal.window.ensemble import Ensemble, Values, parameter_scatter, with_variability
 from abscopal.window.experiment import RULES, Experiment, reference_experiment
 from abscopal.window.surface import unsolved_note
-from abscopal.window.synergy import Verdict, bliss_excess, hsa_excess, log_synergy, loewe, smallest_dose
+from abscopal.window.synergy import Verdict, bliss_excess, hsa_excess, loewe, log_synergy, smallest_dose
 from abscopal.window.uncertainty import Spread, spread
 
 FloatArray = NDArray[np.float64]
@@ -152,7 +152,7 @@ def _solve(setup: Experiment, radiation: Regimen, animals: Ensemble) -> tuple[Ar
         "ici": [untreated, *(e.course(nothing, day=day) for e in ici), setup.course(nothing, day=day)],
         "none": [untreated],
     }
-    values = {**setup.parameters, **animals.columns}
+    values: Values = {**setup.parameters, **animals.columns}
     return run_courses(setup.model, asked, values, observed=setup.observed), doses, multiples
 
 
@@ -166,7 +166,7 @@ def _with_multiple(setup: Experiment, multiple: float) -> Experiment:
 
 def _whole_draws(solved: NDArray[np.bool_], animals: Ensemble) -> NDArray[np.bool_]:
     """Draws of which at least one animal was solved."""
-    return np.asarray(animals.per_draw(solved).any(axis=1))
+    return np.asarray(animals.per_draw(solved.astype(np.float64)).any(axis=1))
 
 
 def _effect(name: str, arms: Arms, arm: str, animals: Ensemble, whole: NDArray[np.bool_]) -> FloatArray:

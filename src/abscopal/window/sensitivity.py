@@ -120,14 +120,13 @@ def window_sensitivity(
             try_="512",
         )  # fmt: skip
     table = _chosen(setup, parameters)
-    ends = {name: _range(setup, name) for name in table.index}
-    groups = table["factor"].to_dict()
+    ends = {str(name): _range(setup, str(name)) for name in table.index}
+    groups = dict(zip(ends, table["factor"].astype(str), strict=True))
     by_factor, told, size = _indices(setup, ends, groups, n, base, seed, level)
-    alone = {name: name for name in table.index}
+    alone = {name: name for name in ends}
     by_parameter, _, _ = _indices(setup, ends, alone, n, base, seed, level)
-    published = dict(zip(table["factor"], table["published"] == "yes", strict=True)) | (
-        (table["published"] == "yes").to_dict()
-    )
+    told_by = [value == "yes" for value in table["published"]]
+    published = dict(zip(groups.values(), told_by, strict=True)) | dict(zip(ends, told_by, strict=True))
     return Sensitivity(
         factors=_rows(by_factor, published),
         parameters=_rows(by_parameter, published),

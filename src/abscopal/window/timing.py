@@ -1,4 +1,4 @@
-"""What if ICI started earlier or later, and what if it stopped?"""
+"""What-if curves: ICI that starts earlier or later, and ICI that stops."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -127,9 +127,7 @@ def ici_stopping(
     setup = _checked(experiment or reference_experiment(), radiation)
     count = int(load(RULES)["most_ici_doses"]) if most is None else most
     if count < 1:
-        raise InputError(
-            doing="stopping ICI", found=f"at most {count} doses", expected="at least one", try_="most=12"
-        )
+        raise InputError(doing="stopping ICI", found=f"at most {count} doses", expected="at least one", try_="most=12")
     first = setup.drugs[0]
     days = sorted({dose.day for dose in setup.drugs})
     gap = days[1] - days[0] if len(days) > 1 else load(RULES)["ici_gap"]
