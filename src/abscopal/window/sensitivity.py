@@ -1,6 +1,6 @@
 """Which parameters, and which groups of them, move the bounds of the window: Sobol indices."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -198,7 +198,9 @@ def _indices(
         if np.ptp(values) == 0:
             continue  # nothing varies, nothing to explain
         scaled = (values - values.mean()) / values.std()
-        s = analyze.analyze(problem, scaled, calc_second_order=False, conf_level=0.9, seed=seed)
+        s: Mapping[str, FloatArray] = analyze.analyze(  # type: ignore[no-untyped-call]
+            problem, scaled, calc_second_order=False, conf_level=0.9, seed=seed
+        )
         columns = {key: np.asarray(s[key]) for key in ("S1", "ST", "S1_conf", "ST_conf")}
         tables[output] = pd.DataFrame(columns, index=order)
     return tables, told, len(x)
