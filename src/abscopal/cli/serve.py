@@ -65,8 +65,14 @@ def serve(
     from abscopal.cli.main import app as root
     from abscopal.cli.main import main
 
-    application = create_app(settings, typer.main.get_group(root), main)
-    uvicorn.run(application, host=host, port=port, log_level="warning", access_log=False, server_header=False)
+    uvicorn.run(
+        create_app(settings, root, main),
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+    )
 
 
 def _check(host: str, token: str, port: int) -> None:

@@ -10,14 +10,14 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
-from typer.core import TyperGroup
+from typer import Typer
 
 from abscopal import __version__
 from abscopal.domain.errors import AbscopalError, InputError
 from abscopal.domain.manifest import RESEARCH_USE
 from abscopal.web.guard import COOKIE, Guard
 from abscopal.web.jobs import Jobs
-from abscopal.web.routes import cases, jobs, knowledge, views
+from abscopal.web.routes import cases, jobs, knowledge, views, window
 from abscopal.web.sessions import Session, Sessions
 from abscopal.web.settings import Settings
 from abscopal.web.shelf import Shelf
@@ -36,10 +36,10 @@ class Server:
     sessions: Sessions
     shelf: Shelf
     jobs: Jobs
-    root: TyperGroup
+    root: Typer
 
 
-def create_app(settings: Settings, root: TyperGroup, main: Main) -> FastAPI:
+def create_app(settings: Settings, root: Typer, main: Main) -> FastAPI:
     """The workbench as an ASGI application.
 
     Parameters
@@ -73,7 +73,7 @@ def create_app(settings: Settings, root: TyperGroup, main: Main) -> FastAPI:
     app.add_exception_handler(AbscopalError, _explained)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(OSError, _refused_by_system)
-    for part in (views, cases, jobs, knowledge):
+    for part in (views, cases, jobs, knowledge, window):
         app.include_router(part.router, prefix="/api")
     app.add_api_route("/open", _open, methods=["GET"], include_in_schema=False)
     app.add_api_route("/", _page, methods=["GET"], include_in_schema=False)

@@ -1,17 +1,20 @@
 """Forms made from the commands themselves, so that a page can never ask what a command does not take."""
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
+from math import isfinite
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
-from typer.core import TyperArgument, TyperGroup
+from typer.models import ArgumentInfo
 
 from abscopal.domain.errors import InputError
 
-HIDDEN = {"help", "as_json", "out", "example", "schema", "install_completion"}
-PLAIN = {"integer": "integer", "float": "number", "boolean": "flag", "path": "file"}
+KINDS: dict[Any, str] = {bool: "flag", int: "integer", float: "number", str: "text", Path: "file"}
 Words = list[str]
 
 
@@ -38,24 +41,60 @@ class View:
     writes: str = "folder"
 
 
-def command_of(view: View, root: TyperGroup) -> Any:
-    """The command behind a view, below the root command."""
-    found: Any = root
-    for word in view.command:
-        if not isinstance(found, TyperGroup) or word not in found.commands:
-            raise LookupError(f"there is no command {' '.join(view.command)}")
-        found = found.commands[word]
-    return found
+@dataclass(frozen=True)
+class Field:
+    """One parameter of a command as a page asks for it."""
+
+    name: str
+    flags: tuple[str, ...]
+    kind: str
+    help: str
+    default: Any
+    required: bool
+    many: bool
+    minimum: float | None
+    maximum: float | None
+    choices: tuple[str, ...]
+
+    @property
+    def positional(self) -> bool:
+        """Whether it is an argument rather than an option."""
+        return not self.flags
+
+    def public(self) -> dict[str, Any]:
+        """What the browser draws."""
+        shown = {key: getattr(self, key) for key in ("name", "kind", "help", "required", "many", "minimum", "maximum")}
+        plain = isinstance(self.default, str | int | float | bool)
+        label = self.name.replace("_", " ")
+        return {**shown, "label": label, "choices": self.choices, "default": self.default if plain else None}
 
 
-def form(view: View, root: TyperGroup) -> list[dict[str, Any]]:
-    """The fields of a view's form, as the browser draws them."""
-    known = {parameter.name: parameter for parameter in command_of(view, root).params}
-    return [_field(known[name]) for name in view.fields]
+def callback_of(view: View, app: typer.Typer) -> Callable[..., Any]:
+    """The function behind a view's command.
+
+    Raises
+    ------
+    LookupError
+        The program has no such command; a defect of the view.
+    """
+    *groups, last = view.command
+    for word in groups:
+        app = next(g.typer_instance for g in app.registered_groups if g.name == word and g.typer_instance)
+    for info in app.registered_commands:
+        name = info.name or (info.callback.__name__.replace("_", "-") if info.callback else "")
+        if name == last and info.callback is not None:
+            return info.callback
+    raise LookupError(f"there is no command {' '.join(view.command)}")
 
 
-def words(view: View, root: TyperGroup, values: Mapping[str, Any]) -> Words:
-    """The command line of a filled form, checked by the command's own parser.
+def fields_of(view: View, app: typer.Typer) -> dict[str, Field]:
+    """The fields of a view's form, in its order."""
+    parameters = inspect.signature(callback_of(view, app)).parameters
+    return {name: _field(parameters[name]) for name in view.fields}
+
+
+def words(view: View, app: typer.Typer, values: Mapping[str, Any]) -> Words:
+    """The command line of a filled form.
 
     Parameters
     ----------
@@ -65,23 +104,25 @@ def words(view: View, root: TyperGroup, values: Mapping[str, Any]) -> Words:
     Raises
     ------
     InputError
-        A field the view does not have, or a value the command refuses.
+        A field the view does not have, or a value that its command would refuse.
     """
-    command = command_of(view, root)
-    known = {parameter.name: parameter for parameter in command.params}
-    strange = sorted(set(values) - set(view.fields))
+    fields = fields_of(view, app)
+    strange = sorted(set(values) - set(fields))
     if strange:
         raise _refused(view, f"a field '{strange[0]}'", "fields of this form")
     options: Words = []
     positional: Words = []
-    for name in view.fields:
-        target = positional if isinstance(known[name], TyperArgument) else options
-        target += _words(view, known[name], values.get(name))
+    for name, field in fields.items():
+        value = values.get(name)
+        if value is None or value in ("", []):
+            if field.required:
+                raise _refused(view, f"no {field.name.replace('_', ' ')}", "a value for it")
+            continue
+        (positional if field.positional else options).extend(_words(view, field, value))
     if view.writes:
         options.append("--out=@out" if view.writes == "folder" else f"--out=@out/{view.writes}")
-    if any(parameter.name == "as_json" for parameter in command.params):
+    if "as_json" in inspect.signature(callback_of(view, app)).parameters:
         options.append("--json")
-    _check(view, command, [*options, *positional])
     return [*view.command, *options, *positional]
 
 
@@ -90,62 +131,89 @@ def shown(argv: Sequence[str]) -> str:
     text = []
     for word in argv:
         option, mark, value = word.rpartition("=") if word.startswith("--") else ("", "", word)
-        for prefix, name in (("@case/", "CASE"), ("@out", "OUT")):
-            if value.startswith(prefix):
-                value = name + (value.removeprefix(prefix) if prefix == "@out" else "")
-        if value.startswith("@file/"):
+        if value.startswith("@case/"):
+            value = "CASE"
+        elif value.startswith("@file/"):
             value = f"FILE{Path(value).suffix}"
-        text.append(f"{option}{mark}{value}" if not set(value) & set(" ;&|'\"") else f"{option}{mark}{value!r}")
+        elif value.startswith("@out"):
+            value = f"OUT{value.removeprefix('@out')}"
+        text.append(f"{option}{mark}{value!r}" if set(value) & set(" ;&|'\"") else f"{option}{mark}{value}")
     return " ".join(["abscopal", *text])
 
 
-def _field(parameter: Any) -> dict[str, Any]:
-    kind, limits = _kind(parameter)
-    default = parameter.default() if callable(parameter.default) else parameter.default
-    return {
-        "name": parameter.name,
-        "label": str(parameter.name).replace("_", " "),
-        "help": getattr(parameter, "help", None) or "",
-        "kind": kind,
-        "many": bool(getattr(parameter, "multiple", False)),
-        "required": bool(parameter.required),
-        "default": getattr(default, "value", default) if isinstance(default, str | int | float | bool) else None,
-        **limits,
-    }
+def _field(parameter: inspect.Parameter) -> Field:
+    base, info = get_args(parameter.annotation) if get_origin(parameter.annotation) is Annotated else (str, None)
+    (annotation, *_) = _without_none(base)
+    kind, many, choices = _kind(parameter.name, annotation)
+    flags = tuple(getattr(info, "param_decls", None) or ()) or (f"--{parameter.name.replace('_', '-')}",)
+    default = None if parameter.default is inspect.Parameter.empty else parameter.default
+    return Field(
+        name=parameter.name,
+        flags=() if isinstance(info, ArgumentInfo) else tuple(f for flag in flags for f in flag.split("/")),
+        kind=kind,
+        help=getattr(info, "help", "") or "",
+        default=default.value if isinstance(default, Enum) else default,
+        required=parameter.default is inspect.Parameter.empty,
+        many=many,
+        minimum=getattr(info, "min", None),
+        maximum=getattr(info, "max", None),
+        choices=choices,
+    )
 
 
-def _kind(parameter: Any) -> tuple[str, dict[str, Any]]:
-    kind: Any = parameter.type
-    if hasattr(kind, "choices"):
-        return "choice", {"choices": [str(getattr(choice, "value", choice)) for choice in kind.choices]}
-    name = PLAIN.get(kind.name.removesuffix(" range"), "text")
-    if name == "file":
-        return ("case" if parameter.name == "case" else "file"), {}
-    limits = {"minimum": kind.min, "maximum": kind.max} if hasattr(kind, "min") else {}
-    return name, limits
+def _without_none(annotation: Any) -> list[Any]:
+    if get_origin(annotation) in (Union, UnionType):
+        return [one for one in get_args(annotation) if one is not NoneType]
+    return [annotation]
 
 
-def _words(view: View, parameter: Any, value: Any) -> Words:
-    if value is None or value in ("", []):
-        return []
+def _kind(name: str, annotation: Any) -> tuple[str, bool, tuple[str, ...]]:
+    if get_origin(annotation) is list:
+        kind, _, choices = _kind(name, get_args(annotation)[0])
+        return kind, True, choices
+    if get_origin(annotation) is Literal:
+        return "choice", False, tuple(str(one) for one in get_args(annotation))
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return "choice", False, tuple(str(one.value) for one in annotation)
+    kind = KINDS.get(annotation, "text")
+    return ("case" if kind == "file" and name == "case" else kind), False, ()
+
+
+def _words(view: View, field: Field, value: Any) -> Words:
     values = value if isinstance(value, list) else [value]
-    kind, _ = _kind(parameter)
-    if kind in {"case", "file"} and not all(str(one).startswith(f"@{kind}/") for one in values):
-        raise _refused(view, f"a {parameter.name} that was not uploaded", f"an uploaded {kind}")
-    if isinstance(parameter, TyperArgument):
-        return [str(one) for one in values]
-    flag = max(parameter.opts, key=len)
-    if kind == "flag":
-        names = [flag] if value else list(parameter.secondary_opts[:1])
-        return [*names]
-    return [f"{flag}={one}" for one in values]
+    texts = [_text(view, field, one) for one in values]
+    if field.positional:
+        return texts
+    if field.kind == "flag":
+        return [field.flags[0]] if value is True else list(field.flags[1:])
+    return [f"{field.flags[0]}={text}" for text in texts]
 
 
-def _check(view: View, command: Any, argv: Words) -> None:
+def _text(view: View, field: Field, value: Any) -> str:
+    """One value as a word, if the field may have it."""
+    label = field.name.replace("_", " ")
+    if field.kind in {"case", "file"} and not str(value).startswith(f"@{field.kind}/"):
+        raise _refused(view, f"a {label} that was not uploaded", f"an uploaded {field.kind}")
+    if field.kind == "choice" and value not in field.choices:
+        raise _refused(view, f"{label} {value!r:.40}", "one of " + ", ".join(field.choices))
+    if field.kind in {"integer", "number"}:
+        return _number(view, field, value, label)
+    if field.positional and str(value).startswith("-"):
+        raise _refused(view, f"{label} that starts with a dash", "a plain value")
+    return str(value)
+
+
+def _number(view: View, field: Field, value: Any, label: str) -> str:
+    low, high = field.minimum, field.maximum
+    span = f"{'any' if low is None else format(low, 'g')} to {'any' if high is None else format(high, 'g')}"
     try:
-        command.make_context(view.name, list(argv), resilient_parsing=False).close()
-    except typer.BadParameter as problem:
-        raise _refused(view, problem.format_message(), "values the command takes") from problem
+        number = float(value)
+    except (TypeError, ValueError):
+        raise _refused(view, f"{label} {value!r:.40}", f"a number, {span}") from None
+    whole = field.kind != "integer" or number.is_integer()
+    if not isfinite(number) or not whole or (low is not None and number < low) or (high is not None and number > high):
+        raise _refused(view, f"{label} {number:g}", f"{'a whole' if field.kind == 'integer' else 'a'} number, {span}")
+    return str(int(number)) if field.kind == "integer" else repr(number)
 
 
 def _refused(view: View, found: str, expected: str) -> InputError:

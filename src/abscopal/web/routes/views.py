@@ -11,7 +11,7 @@ from abscopal import __version__
 from abscopal.domain.errors import InputError
 from abscopal.domain.manifest import RESEARCH_USE
 from abscopal.domain.patient import example_toml
-from abscopal.web.forms import form, shown, words
+from abscopal.web.forms import fields_of, shown, words
 from abscopal.web.routes.shared import ServerOf, SessionOf
 from abscopal.web.shelf import FILE_BYTES
 from abscopal.web.views import VIEWS, view_of
@@ -37,7 +37,12 @@ def about() -> dict[str, str]:
 def views(server: ServerOf) -> list[dict[str, Any]]:
     """Every form."""
     return [
-        {"name": view.name, "title": view.title, "about": view.about, "fields": form(view, server.root)}
+        {
+            "name": view.name,
+            "title": view.title,
+            "about": view.about,
+            "fields": [field.public() for field in fields_of(view, server.root).values()],
+        }
         for view in VIEWS.values()
     ]
 
