@@ -3,9 +3,9 @@
 from abscopal.domain.patient import Patient
 from abscopal.domain.registry import entries
 from abscopal.stratification.score import Score
-from abscopal.stratification.scores import biomarkers, blood_scores, loris
+from abscopal.stratification.scores import biomarkers, blood_scores, body, expression, loris, radiosensitivity
 
-FAMILIES = (loris, blood_scores, biomarkers)
+FAMILIES = (loris, blood_scores, biomarkers, body, expression, radiosensitivity)
 """Importing a family registers its scores."""
 
 
