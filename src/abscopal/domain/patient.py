@@ -384,7 +384,8 @@ def field_units() -> Mapping[str, str]:
     The examples are written in that unit; a test holds them to it.
     """
     parts: dict[str, type[BaseModel]] = {
-        "": Patient, "labs.": Labs, "biomarkers.": Biomarkers, "microbiome.": Microbiome, "history.": History, "radiotherapy.": Radiotherapy,
+        "": Patient, "labs.": Labs, "biomarkers.": Biomarkers, "microbiome.": Microbiome,
+        "history.": History, "radiotherapy.": Radiotherapy,
         "drugs.": DrugSchedule, "lesions.": Lesion,
     }  # fmt: skip
     quantity_text = re.compile(r"[-+.\d]+ (\S+)")

@@ -104,8 +104,8 @@ class Card:
 
     def _score(self, **fields: object) -> Score:
         return Score.model_validate(
-            {"name": self.name, "label": self.label, "unit": self.unit, "evidence": self.evidence, "status": self.status,
-             "source": self.source, **fields}
+            {"name": self.name, "label": self.label, "unit": self.unit, "evidence": self.evidence,
+             "status": self.status, "source": self.source, **fields}
         )  # fmt: skip
 
 

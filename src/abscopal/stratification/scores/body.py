@@ -115,8 +115,8 @@ def edric_score(patient: Patient) -> Score:
     return EDRIC.score(
         value, f"{'at or above' if value >= cut else 'below'} {cut:g} Gy", inputs=dict(found.inputs),
         notes=(
-            "under RT and ICI a higher value went with worse survival in two observational cohorts: an association, with "
-            "tumour size and stage behind it, not a shown modification of effect",
+            "under RT and ICI a higher value went with worse survival in two observational cohorts: an association, "
+            "with tumour size and stage behind it, not a shown modification of effect",
             *found.notes,
         ),
     )  # fmt: skip

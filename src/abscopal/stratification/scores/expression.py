@@ -50,14 +50,17 @@ def linear(expression: Expression) -> dict[str, float]:
 
 def lacking(expression: Expression | None, genes: Iterable[str]) -> str:
     """The genes that are not there, as the end of "needs …", or ""."""
-    absent = [gene for gene in genes if expression is None or gene not in expression.genes]
+    wanted = list(genes)
+    if expression is None:
+        return f"the expression of {len(wanted)} genes"
+    absent = [gene for gene in wanted if gene not in expression.genes]
     return "the expression of " + ", ".join(absent) if absent else ""
 
 
 def t_cell_inflamed(values: Mapping[str, float]) -> float:
     r"""T-cell-inflamed profile of one sample.
 
-    .. math:: \\sum_g w_g \\left(\\log_{10} x_g - \\overline{\\log_{10} x_{housekeepers}}\\right)
+    .. math:: \sum_g w_g \left(\log_{10} x_g - \overline{\log_{10} x_{housekeepers}}\right)
 
     Parameters
     ----------
@@ -81,13 +84,14 @@ def gep(patient: Patient) -> Score:
     sheet = load(SHEET)
     genes = [*sheet.table("gep")["gene"], *sheet.table("gep_housekeepers")["gene"]]
     expression = _with_new_names(patient.expression)
-    if reason := lacking(expression, genes):
+    reason = lacking(expression, genes)
+    if reason or expression is None:
         return GEP.lacks(reason)
-    values = linear(expression)  # type: ignore[arg-type]  # lacking() has seen it
+    values = linear(expression)
     zero = [gene for gene in genes if values[gene] <= 0]
     if zero:
         return GEP.lacks("expression above zero of " + ", ".join(zero) + ", whose logarithm is taken")
-    value, cut, unit = t_cell_inflamed(values), sheet["gep_cut"], expression.unit  # type: ignore[union-attr]
+    value, cut, unit = t_cell_inflamed(values), sheet["gep_cut"], expression.unit
     if unit == "NanoString":
         category = f"{'at or above' if value >= cut else 'below'} {cut:g} (trial cut-off of the platform)"
     else:
@@ -107,7 +111,7 @@ def impres(patient: Patient) -> Score:
     points = sum(expression.genes[first] > expression.genes[second] for first, second in pairs)
     ties = sum(expression.genes[first] == expression.genes[second] for first, second in pairs)
     cut = sheet["impres_responder"]
-    notes = (UNDER_ICI, "a published correspondence on its replication disputes it")
+    notes: tuple[str, ...] = (UNDER_ICI, "a published correspondence on its replication disputes it")
     if ties:
         notes = (*notes, f"{ties} of the pairs are equal and give no point")
     side = "at or above" if points >= cut else "below"

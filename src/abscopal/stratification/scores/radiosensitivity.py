@@ -17,7 +17,8 @@ RSI = Card(
     "rsi", "Radiosensitivity index (RSI)", "prognostic", "Eschrich et al., 2009", (f"{SHEET}:rsi", f"{SHEET}:rsi_low")
 )
 GARD = Card(
-    "gard", "Genomic-adjusted radiation dose (GARD)", "predictive", "Scott et al., 2017 and 2021", (f"{SHEET}:beta", f"{SHEET}:rsi")
+    "gard", "Genomic-adjusted radiation dose (GARD)", "predictive",
+    "Scott et al., 2017 and 2021", (f"{SHEET}:beta", f"{SHEET}:rsi"),
 )  # fmt: skip
 RXRSI = Card(
     "rxrsi", "Dose for a target GARD (RxRSI)", "mechanistic", "Scott et al., 2017", (f"{SHEET}:beta",), unit="Gy"
@@ -136,8 +137,8 @@ def gard_score(patient: Patient) -> Score:
     low, high = sheet.number("gard_hr_survival").range or (math.nan, math.nan)
     notes = (
         *notes,
-        f"interaction with radiotherapy reported (p = {sheet['gard_interaction_p']:g}, 11 cohorts); hazard ratio of death "
-        f"{sheet['gard_hr_survival']:g} ({low:g} to {high:g}) per unit",
+        f"interaction with radiotherapy reported (p = {sheet['gard_interaction_p']:g}, 11 cohorts); hazard ratio "
+        f"of death {sheet['gard_hr_survival']:g} ({low:g} to {high:g}) per unit",
         OF_RT,
     )
     return GARD.score(found, _against_target(patient, found), inputs={"RSI": value, "n": float(n), "d": d}, notes=notes)
