@@ -168,7 +168,6 @@ def _cautions(model: NtcpModel, case: _Case) -> Iterator[str]:
         if exposure.dvh.outside_fraction > 0:
             yield f"{100 * exposure.dvh.outside_fraction:.1f} % of {exposure.name} lies off the dose grid"
     yield _conversion(model)
-    yield _unirradiated(model)
     yield _unknown_factors(model, case.facts)
     if model.not_with and model.not_with not in case.known:
         yield f"does not hold with {model.not_with.replace('_', ' ')}, which is not known"
@@ -208,20 +207,14 @@ def _warnings(model: NtcpModel, case: _Case, values: Mapping[str, Value]) -> Ite
     disease = case.known.get("disease")
     if model.fitted_on and disease is not None and disease not in model.fitted_on:
         yield f"{outside}: fitted on {' or '.join(model.fitted_on).replace('_', ' ')}, the disease is {disease}"
+    if model.form == "relative_seriality" and (floor := round(100 * probability(model, {"dvh": 0.0}))) > 0:
+        yield f"{outside}: this model gives {floor} % at zero dose, a rate of its cohort rather than of this plan"
     if model.form == "nomogram":
         for name, limits in (("Dmean", "nomogram_dose"), ("ALC", "nomogram_lymphocytes")):
             low, high = sheet.vector(limits)
             value = values[name]
             if isinstance(value, float) and not low <= value <= high:
                 yield f"{outside}: {name} {value:.3g} is held within the nomogram's {low:g} to {high:g}"
-
-
-def _unirradiated(model: NtcpModel) -> str:
-    """What a relative-seriality model says of an organ without dose, where that is not nothing."""
-    if model.form != "relative_seriality":
-        return ""
-    floor = probability(model, {"dvh": 0.0})
-    return f"this model gives {100 * floor:.0f} % at zero dose" if round(100 * floor) > 0 else ""
 
 
 def _unknown_factors(model: NtcpModel, facts: Mapping[str, float | str | None]) -> str:

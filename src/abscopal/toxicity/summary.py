@@ -169,7 +169,7 @@ class _Row:
             toxicity=endpoint["toxicity"],
             label=endpoint["label"],
             organ=endpoint["organ"] if lead is None else lead.risk.organ,
-            grade=str(endpoint["grade"]),
+            grade=immune_part.grade if immune_part and not radiation else str(endpoint["grade"]),
             timing=endpoint["timing"],
             radiation=radiation,
             immune=immune_part,
