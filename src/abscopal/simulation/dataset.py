@@ -1,7 +1,7 @@
 """The result of many patients as an xarray Dataset."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
@@ -62,6 +62,15 @@ class Outcome:
     stiff: NDArray[np.bool_]
     senses: FloatArray
 
+    def take(self, patients: IntArray) -> "Outcome":
+        """A copy of some of the patients."""
+        return Outcome(**{f.name: np.ascontiguousarray(getattr(self, f.name)[patients]) for f in fields(self)})
+
+    def put(self, patients: IntArray, part: "Outcome") -> None:
+        """Write back what `take` gave."""
+        for f in fields(self):
+            getattr(self, f.name)[patients] = getattr(part, f.name)
+
 
 def names_of(model: Model) -> list[str]:
     """States, then quantities, in the kernel's order."""
@@ -87,7 +96,13 @@ def columns_of(model: Model, outputs: Literal["all", "states"] | Sequence[str]) 
 
 
 def to_dataset(
-    model: Model, request: Request, watch: Watch, control: Control, outcome: Outcome, sensitivities: Sequence[str] = ()
+    model: Model,
+    request: Request,
+    watch: Watch,
+    control: Control,
+    outcome: Outcome,
+    sensitivities: Sequence[str] = (),
+    device: str = "cpu",
 ) -> xr.Dataset:
     """Named variables with units."""
     names, units = names_of(model), [p.unit for p in (*model.states, *ordered_quantities(model))]
@@ -120,7 +135,8 @@ def to_dataset(
             "model": model.name,
             "model_digest": model.digest,
             "method": control.method,
-            "vector_width": host().width,
+            "device": device,
+            "vector_width": host().width if device == "cpu" else 1,
             "relative_tolerance": control.relative,
             "version": __version__,
         },
