@@ -50,7 +50,7 @@ class Outcome:
         [day]
     stiff : array of bool, shape (n,)
         Whether the Rosenbrock method solved the patient.
-    senses : array, shape (n, n_t, n_directions, n_states)
+    senses : array, shape (n, n_t, n_directions, n_columns)
         Sensitivities.
     """
 
@@ -119,8 +119,9 @@ def to_dataset(
     coordinates: dict[str, object] = {"time": ("time", request.days, {"units": "day"})}
     coordinates["state"] = [state.name for state in model.states]
     if sensitivities:
-        data["sensitivity"] = (("patient", "time", "with_respect_to", "state"), outcome.senses)
+        data["sensitivity"] = (("patient", "time", "with_respect_to", "output"), outcome.senses)
         coordinates["with_respect_to"] = list(sensitivities)
+        coordinates["output"] = [names[column] for column in request.columns]
     meaning = {"flag_values": list(range(len(STATUS))), "flag_meanings": list(STATUS)}
     data["status"] = ("patient", outcome.counts[:, 0], meaning)
     data["status_time"] = ("patient", outcome.reached, {"units": "day"})
@@ -145,6 +146,12 @@ def to_dataset(
 
 def _state_names(model: Model, places: IntArray) -> NDArray[np.str_]:
     return np.array([*(state.name for state in model.states), ""])[places]
+
+
+def solved(result: xr.Dataset) -> NDArray[np.bool_]:
+    """Which patients were solved to the last day; over (patient, …) as `status` is."""
+    good: NDArray[np.bool_] = np.isin(result["status"].values, (0, BY_REFERENCE))
+    return good
 
 
 def describe(result: xr.Dataset, patient: int) -> str:

@@ -82,8 +82,8 @@ def simulate_many(
     summaries : sequence of Summary
         Numbers kept over the whole run in place of trajectories; 10⁵ patients then fit in a gigabyte.
     sensitivities : sequence of str
-        Parameters, and states for their initial values, by which every state is differentiated at `times`:
-        `sensitivity` over (patient, time, with_respect_to, state). Solved by the Rosenbrock method, jumps included.
+        Parameters, and states for their initial values, by which every output is differentiated at `times`:
+        `sensitivity` over (patient, time, with_respect_to, output). Solved by the Rosenbrock method, jumps included.
     start, horizon : float
         First day, and the day no event may come after; by default the last of `times`, where the run ends. [day]
     side : {"before", "after"}
@@ -214,7 +214,7 @@ class Work:
             counts=np.zeros((n, len(COUNTS)), dtype=np.int64),
             reached=np.zeros(n),
             stiff=np.full(n, method == "rosenbrock"),
-            senses=np.empty((n, len(self.request.days), len(self.sensitivities), len(self.model.states))),
+            senses=np.empty((n, len(self.request.days), len(self.sensitivities), len(self.request.columns))),
         )
         order = np.arange(n)
         if method != "rosenbrock":
@@ -264,7 +264,7 @@ class Work:
         blocks = [order[first : first + _GPU_BLOCK] for first in range(0, len(order), _GPU_BLOCK)]
         for chosen in track(blocks, "solving patients"):
             part = outcome.take(chosen)
-            arrays = self._part(chosen)._arrays(np.arange(len(chosen)), part)  # noqa: SLF001
+            arrays = self._part(chosen)._arrays(np.arange(len(chosen)), part)
             kernel(arrays, self._counts() | {"next": 0, "last": len(chosen)})
             outcome.put(chosen, part)
 
