@@ -87,14 +87,14 @@ def assess(
 def _compute(case: Case, patient: Patient, course: Course, *, quick: bool) -> dict[str, object]:
     dvhs = case_dvhs(case)
     exposure = exposure_of(dvhs)
-    blood = immune_blood(exposure, patient, course.n_fractions, course.beam_on_s)
+    blood = immune_blood(dvhs, case.plan, patient, course.n_fractions)
     alc = immune_alc(blood, patient, course)
     toxicity = toxicity_of(dvhs, patient, course)
     alternatives = isoeffective_alternatives(
         course.regimen,
         alpha_beta=course.alpha_beta,
         late_alpha_beta=late_alpha_beta(),
-        cost=cost_of(exposure, patient, course),
+        cost=cost_of(exposure, blood, patient, course),
     )
     return {
         "patient": patient.model_dump(mode="json", by_alias=True),

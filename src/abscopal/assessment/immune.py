@@ -5,12 +5,16 @@ from dataclasses import dataclass
 
 from abscopal.assessment.plan import Course
 from abscopal.assessment.types import AlcForecast, ImmuneDose, Quantity
+from abscopal.blood.circulation import load_network
+from abscopal.blood.compare import with_beam_time, with_dose
+from abscopal.blood.delivery import constant_timing, timing_from_plan
 from abscopal.blood.exposure import BloodDose
 from abscopal.blood.immune_dose import CohortValue, Form, edric_from_case
 from abscopal.blood.immune_dose import ImmuneDose as Edric
 from abscopal.blood.lymphocytes import AlcPrediction, predict_alc
-from abscopal.blood.organs import blood_dose_for_case, remainder_body_mean
+from abscopal.blood.plan_exposure import blood_dose_of_plan
 from abscopal.domain.patient import Patient
+from abscopal.dose.dicom.plan import PlanFacts
 from abscopal.dose.dvh import DVH
 from abscopal.knowledge.load import load
 
@@ -63,14 +67,16 @@ def immune_edric(exposure: Exposure, patient: Patient, n_fractions: int) -> Edri
     )
 
 
-def immune_blood(exposure: Exposure, patient: Patient, n_fractions: int, beam_on_s: float) -> BloodDose:
-    """Blood dose of one fraction; blood outside the contoured organs gets the remainder of the body's dose."""
-    body_mean = (
-        None
-        if exposure.body_integral is None
-        else remainder_body_mean(exposure.body_integral, exposure.means, exposure.volumes)
-    )
-    return blood_dose_for_case(exposure.means, n_fractions, patient.sex or "male", beam_on_s, body_mean)
+def immune_blood(dvhs: Mapping[str, DVH], plan: PlanFacts | None, patient: Patient, n_fractions: int) -> BloodDose:
+    """Blood dose of one fraction, organs split by their histograms, times from the plan where it has them."""
+    given = patient.radiotherapy.beam_on_time
+    timing = timing_from_plan(plan) if given is None else constant_timing(given)
+    return blood_dose_of_plan(dvhs, n_fractions, load_network(patient.sex or "male"), timing)
+
+
+def rescaled_blood(blood: BloodDose, factor: float) -> BloodDose:
+    """The same fields with `factor` times the dose in a fraction, and as much longer; pauses stay."""
+    return with_beam_time(with_dose(blood, factor), factor, gaps=1.0)
 
 
 def immune_alc(blood: BloodDose, patient: Patient, course: Course) -> AlcPrediction | None:
@@ -109,13 +115,15 @@ def summarise_immune(
 
 def _blood_rows(blood: BloodDose, n_fractions: int) -> tuple[Quantity, ...]:
     course = blood.course(n_fractions)
+    floor = load("blood/circulation")["smallest_dose_counted"]
     rows = (
         ("Mean blood dose, course", course.mean, "Gy"),
         ("Spread of blood dose (sd), course", course.sd, "Gy"),
         ("Mean blood dose, one fraction", blood.mean, "Gy"),
-        ("Blood touched by a contoured organ's dose, one fraction (upper bound)", 100 * blood.v_any, "percent"),
-        ("Blood touched at least once, course (upper bound)", 100 * course.v_any, "percent"),
-        ("Beam-on time, one fraction", blood.beam_on, "s"),
+        (f"Blood touched (more than {floor:g} Gy in the part passed), one fraction", 100 * blood.v_any, "percent"),
+        ("Blood touched at least once, course", 100 * course.v_any, "percent"),
+        ("Beam-on time, one fraction", blood.irradiated, "s"),
+        ("First beam on to last beam off, one fraction", blood.beam_on, "s"),
     )
     return tuple(Quantity(label=label, value=value, unit=unit, status="computed") for label, value, unit in rows)
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from abscopal.assessment.immune import Exposure, immune_alc, immune_blood, immune_edric
+from abscopal.assessment.immune import Exposure, immune_alc, immune_edric, rescaled_blood
 from abscopal.assessment.plan import Course
 from abscopal.assessment.types import AlternativeRow, Bounds, Curve, WindowAnswer
+from abscopal.blood.exposure import BloodDose
 from abscopal.domain.patient import Patient
 from abscopal.domain.regimen import Regimen
 from abscopal.pharmacology.drugs import drug_class
@@ -118,14 +119,13 @@ def _spread(spread: Spread) -> str:
     return f"median {median} (5–95 %: {low} to {high})"
 
 
-def cost_of(exposure: Exposure, patient: Patient, course: Course) -> Callable[[Regimen, float], Cost]:
+def cost_of(exposure: Exposure, blood: BloodDose, patient: Patient, course: Course) -> Callable[[Regimen, float], Cost]:
     """The cost of a regimen on this patient's organs: every organ dose scaled by the dose ratio."""
 
     def cost(regimen: Regimen, ratio: float) -> Cost:
         scaled = exposure.scaled(ratio)
-        seconds = course.beam_on_s * regimen.fraction_doses[0] / course.dose_per_fraction
-        blood = immune_blood(scaled, patient, regimen.n_fractions, seconds)
-        alc = immune_alc(blood, patient, replace(course, regimen=regimen))
+        fraction = rescaled_blood(blood, ratio * course.n_fractions / regimen.n_fractions)
+        alc = immune_alc(fraction, patient, replace(course, regimen=regimen))
         return Cost(None if alc is None else alc.nadir, immune_edric(scaled, patient, regimen.n_fractions).value)
 
     return cost

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from abscopal.blood.propagate import Carrier
 from abscopal.domain.errors import InputError, ModelError
 from abscopal.domain.registry import unknown_name
 from abscopal.knowledge.load import load
@@ -91,21 +92,32 @@ class Network:
         return rates - np.diag(rates.sum(axis=1))
 
     @cached_property
+    def carrier(self) -> Carrier:
+        """The generator, ready to carry blood through time."""
+        return Carrier.of(self.generator)
+
+    @cached_property
     def stationary(self) -> FloatArray:
         """Long-run share of time of a particle in each compartment, shape (n,); sums to 1.
 
         Equals the share of volume only where flow is conserved.
         """
         n = len(self.compartments)
-        equations = np.vstack([self.generator.T, np.ones(n)])
-        shares: FloatArray = np.linalg.lstsq(equations, np.append(np.zeros(n), 1.0), rcond=None)[0]
+        # One balance follows from the others, so it gives way to the sum of shares.
+        equations = self.generator.T.copy()
+        equations[0] = 1.0
+        shares: FloatArray = np.linalg.solve(equations, np.append(1.0, np.zeros(n - 1)))
         return shares
 
     def index(self, compartment: str) -> int:
         """Position of a compartment; an unknown name answers with the close match."""
-        if compartment not in self.compartments:
+        if compartment not in self._positions:
             raise unknown_name("finding a blood compartment", compartment, list(self.compartments))
-        return self.compartments.index(compartment)
+        return self._positions[compartment]
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        return {name: k for k, name in enumerate(self.compartments)}
 
     def vector(self, values: Mapping[str, float]) -> FloatArray:
         """Values by compartment as an array, shape (n,); compartments left out are zero."""

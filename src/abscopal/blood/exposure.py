@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import expm
 
 from abscopal.blood.circulation import Network
 from abscopal.domain.errors import InputError
@@ -95,6 +94,8 @@ class BloodDose:
     notes: tuple[str, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
     """Compartment to the structure (or assumption) its dose was taken from, where known."""
+    counted: tuple[str, ...] | None = None
+    """Compartments that count as irradiated; None for all that get dose."""
 
     def surviving_fraction(self, alpha: float) -> float:
         """Share of blood-borne cells surviving one fraction under S = exp(-alpha D).
@@ -119,6 +120,11 @@ class BloodDose:
         return CourseBloodDose(
             n_fractions, n_fractions * self.mean, float(np.sqrt(n_fractions)) * self.sd, touched, self
         )
+
+    @property
+    def irradiated(self) -> float:
+        """Time with a beam on, in seconds."""
+        return sum(segment.duration for segment in self.segments if segment.dose_rates)
 
     @property
     def beam_on(self) -> float:
@@ -187,10 +193,10 @@ def blood_dose_of_segments(
         raise InputError(
             doing="computing blood dose", found="no segment", expected="at least one", try_="giving the beam-on time"
         )
-    mean, second = moments(network, kept)
+    mean, second, touched = _moments_and_touched(network, kept, counted)
     sd = float(np.sqrt(max(0.0, second - mean**2)))
-    touched = fraction_touched(network, kept, counted=counted)
-    return BloodDose(mean, sd, touched, network, kept, network.notes)
+    chosen = None if counted is None else tuple(counted)
+    return BloodDose(mean, sd, touched, network, kept, network.notes, counted=chosen)
 
 
 def mean_blood_dose(network: Network, organ_doses: Mapping[str, float]) -> float:
@@ -221,14 +227,7 @@ def fraction_touched(network: Network, segments: Sequence[Segment], *, counted: 
     float
         [1]
     """
-    eligible = network.vector(dict.fromkeys(network.compartments if counted is None else counted, 1.0)) > 0.0
-    untouched = network.stationary
-    for duration, rates in _checked(network, segments):
-        keep = ~(eligible & (rates > 0.0))
-        staying = np.where(keep, untouched, 0.0)
-        absorbing = np.where(keep[:, None] & keep[None, :], network.generator, 0.0)
-        untouched = staying @ expm(absorbing * duration)
-    return _share(1.0 - float(untouched.sum()))
+    return _moments_and_touched(network, segments, counted)[2]
 
 
 def surviving_fraction(network: Network, segments: Sequence[Segment], alpha: float) -> float:
@@ -253,8 +252,8 @@ def surviving_fraction(network: Network, segments: Sequence[Segment], alpha: flo
     """
     alpha = _not_negative(alpha, "alpha [1/Gy]")
     alive = network.stationary
-    for duration, rates in _checked(network, segments):
-        alive = alive @ expm((network.generator - alpha * np.diag(rates)) * duration)
+    for duration, rates in checked_segments(network, segments):
+        alive = network.carrier.carry(alive, duration, extra_loss=alpha * rates)
     return _share(float(alive.sum()))
 
 
@@ -270,18 +269,26 @@ def moments(network: Network, segments: Sequence[Segment]) -> tuple[float, float
     tuple of float
         E[D] [Gy] and E[D²] [Gy²].
     """
+    first, second, _ = _moments_and_touched(network, segments, None)
+    return first, second
+
+
+def _moments_and_touched(
+    network: Network, segments: Sequence[Segment], counted: Collection[str] | None
+) -> tuple[float, float, float]:
     n = len(network.compartments)
-    state = np.concatenate([network.stationary, np.zeros(n + 1)])
-    for duration, rates in _checked(network, segments):
-        step = np.zeros((2 * n + 1, 2 * n + 1))
-        step[:n, :n] = step[n : 2 * n, n : 2 * n] = network.generator
-        step[:n, n : 2 * n] = np.diag(rates)
-        step[n : 2 * n, -1] = 2.0 * rates
-        state = state @ expm(step * duration)
-    return float(state[n : 2 * n].sum()), float(state[-1])
+    eligible = network.vector(dict.fromkeys(network.compartments if counted is None else counted, 1.0)) > 0.0
+    state = np.zeros((n + 1, 3))
+    state[:n, 0] = state[:n, 2] = network.stationary
+    for duration, rates in checked_segments(network, segments):
+        keep = (~(eligible & (rates > 0.0))).astype(np.float64)
+        state[:n, 2] *= keep
+        state = network.carrier.carry_moments(state, duration, rates, keep)
+    return float(state[:n, 1].sum()), float(state[n, 1]), _share(1.0 - float(state[:n, 2].sum()))
 
 
-def _checked(network: Network, segments: Sequence[Segment]) -> list[tuple[float, FloatArray]]:
+def checked_segments(network: Network, segments: Sequence[Segment]) -> list[tuple[float, FloatArray]]:
+    """Durations [s] and dose rates by compartment, shape (n,) [Gy/s]; refuses negative and unknown entries."""
     pairs = []
     for segment in segments:
         duration = _not_negative(segment.duration, "segment duration [s]")

@@ -112,7 +112,10 @@ def blood_dose_for_case(
     counted = [item.compartment for item in assigned if item.contoured and per_fraction[item.compartment] > floor]
     seconds = sheet["beam_on_time"] if beam_on_s is None else beam_on_s
     result = blood_dose(network, per_fraction, seconds, counted=counted)
-    notes = [*result.notes, *_notes(assigned, body_mean), UNIFORM]
+    notes = [*result.notes, *assignment_notes(assigned, body_mean)]
+    if body_mean is not None:
+        notes.append("compartments at the body mean count in the dose but not in the touched share")
+    notes.append(UNIFORM)
     if beam_on_s is None:
         notes.append(f"the plan gives no beam-on time; {seconds:g} s is assumed")
     return replace(result, notes=tuple(notes), sources={item.compartment: item.basis for item in assigned})
@@ -141,7 +144,7 @@ def remainder_body_mean(
     used = {
         name
         for structures in table
-        for name in _best_alternative(str(structures), organ_means_total)
+        for name in best_alternative(str(structures), organ_means_total)
         if name in organ_means_total and name in organ_volumes
     }
     organs = sum(organ_means_total[name] * organ_volumes[name] for name in used)
@@ -149,7 +152,7 @@ def remainder_body_mean(
     return max(0.0, body_integral_gy_cm3 - organs) / volume
 
 
-def _best_alternative(structures: str, means: Mapping[str, float]) -> list[str]:
+def best_alternative(structures: str, means: Mapping[str, float]) -> list[str]:
     """The first alternative that is contoured most completely; empty when the table names none."""
     alternatives = [names.split("+") for names in structures.split(";") if names]
     return max(alternatives, key=lambda names: sum(name in means for name in names) / len(names), default=[])
@@ -158,7 +161,7 @@ def _best_alternative(structures: str, means: Mapping[str, float]) -> list[str]:
 def _assign(compartment: str, structures: str, means: Mapping[str, float], body_mean: float | None) -> Assignment:
     """Dose of one compartment: its best alternative, the fallback for what is missing of it."""
     default, fallback = (0.0, "zero") if body_mean is None else (body_mean, "body mean")
-    best = _best_alternative(structures, means)
+    best = best_alternative(structures, means)
     present = [name for name in best if name in means]
     if not present:
         whole = [names for names in structures.split(";") if names and "+" not in names]
@@ -170,7 +173,8 @@ def _assign(compartment: str, structures: str, means: Mapping[str, float], body_
     return Assignment(compartment, dose, present[0] if len(best) == 1 else basis, contoured=True, missing=absent)
 
 
-def _notes(assigned: tuple[Assignment, ...], body_mean: float | None) -> list[str]:
+def assignment_notes(assigned: tuple[Assignment, ...], body_mean: float | None) -> list[str]:
+    """What was assumed for compartments without a structure, in words."""
     missing = dict.fromkeys(name for item in assigned for name in item.missing)
     spread = [item.compartment for item in assigned if not item.contoured and not item.missing]
     value = "zero dose" if body_mean is None else f"the body mean of {body_mean:.3g} Gy"
@@ -179,6 +183,4 @@ def _notes(assigned: tuple[Assignment, ...], body_mean: float | None) -> list[st
         notes.append(f"not contoured, so {value} is assumed: {', '.join(missing)}")
     if spread:
         notes.append(f"spread over the body, so {value} is assumed: {', '.join(spread)}")
-    if body_mean is not None:
-        notes.append("compartments at the body mean count in the dose but not in the touched share")
     return notes

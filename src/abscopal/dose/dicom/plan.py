@@ -26,6 +26,11 @@ class Beam:
         DoseRateSet of the first control point. [MU/min]
     beam_on_s : float, optional
         Time the beam is on in one fraction. [s]
+    delivery : tuple of (float, float)
+        Seconds since the beam came on and share of its meterset given by then, at each control
+        point; empty where a meterset, its weights or a dose rate is missing.
+    beam_dose_gy : float, optional
+        BeamDose of one fraction at the beam's own dose point. [Gy]
     """
 
     name: str
@@ -37,6 +42,8 @@ class Beam:
     n_control_points: int
     dose_rate: float | None
     beam_on_s: float | None = None
+    delivery: tuple[tuple[float, float], ...] = ()
+    beam_dose_gy: float | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,7 @@ def read_plan(dataset: Dataset) -> PlanFacts:
         prescription, notes = _prescription(dataset, groups)
         if len(groups) > 1:
             notes.append(f"{len(groups)} fraction groups; their fractions are added")
-        beams = tuple(_beams(dataset, _metersets(groups)))
+        beams = tuple(_beams(dataset, _per_beam(groups, "BeamMeterset"), _per_beam(groups, "BeamDose")))
         times = [beam.beam_on_s for beam in beams]
         known = [time for time in times if time is not None]
         return PlanFacts(
@@ -136,13 +143,14 @@ def _prescription(dataset: Dataset, groups: list[Dataset]) -> tuple[float | None
     return None, ["no prescription in the plan"]
 
 
-def _metersets(groups: list[Dataset]) -> dict[int, float]:
+def _per_beam(groups: list[Dataset], keyword: str) -> dict[int, float]:
+    """A figure of the ReferencedBeamSequence by beam number."""
     found: dict[int, float] = {}
     for group in groups:
         for beam in items(group, "ReferencedBeamSequence"):
-            reference, meterset = number(beam, "ReferencedBeamNumber"), number(beam, "BeamMeterset")
-            if reference is not None and meterset is not None:
-                found[int(reference)] = meterset
+            reference, value = number(beam, "ReferencedBeamNumber"), number(beam, keyword)
+            if reference is not None and value is not None:
+                found[int(reference)] = value
     return found
 
 
@@ -151,11 +159,12 @@ def _treatment_beams(dataset: Dataset) -> list[Dataset]:
     return [beam for beam in beams if text(beam, "TreatmentDeliveryType") in {"", "TREATMENT", "CONTINUATION"}]
 
 
-def _beams(dataset: Dataset, metersets: dict[int, float]) -> list[Beam]:
-    return [_beam(beam, metersets.get(int(number(beam, "BeamNumber") or 0))) for beam in _treatment_beams(dataset)]
+def _beams(dataset: Dataset, metersets: dict[int, float], doses: dict[int, float]) -> list[Beam]:
+    beams = [(beam, int(number(beam, "BeamNumber") or 0)) for beam in _treatment_beams(dataset)]
+    return [_beam(beam, metersets.get(key), doses.get(key)) for beam, key in beams]
 
 
-def _beam(beam: Dataset, meterset: float | None) -> Beam:
+def _beam(beam: Dataset, meterset: float | None, beam_dose: float | None) -> Beam:
     points = items(beam, "ControlPointSequence") + items(beam, "IonControlPointSequence")
     gantry = [angle for point in points if (angle := number(point, "GantryAngle")) is not None]
     first = points[0] if points else Dataset()
@@ -168,27 +177,31 @@ def _beam(beam: Dataset, meterset: float | None) -> Beam:
         meterset=meterset,
         n_control_points=len(points),
         dose_rate=number(first, "DoseRateSet"),
-        beam_on_s=_beam_on(beam, points, meterset),
+        beam_on_s=seconds[-1][0] if (seconds := _delivery(beam, points, meterset)) else None,
+        delivery=seconds,
+        beam_dose_gy=beam_dose,
     )
 
 
-def _beam_on(beam: Dataset, points: list[Dataset], meterset: float | None) -> float | None:
-    """Seconds of one fraction: the dose rate of a control point holds until the next one."""
-    if meterset is None:
-        return None
+def _delivery(beam: Dataset, points: list[Dataset], meterset: float | None) -> tuple[tuple[float, float], ...]:
+    """Seconds and meterset share at each control point: the dose rate of one holds until the next."""
+    if not meterset or meterset < 0.0:
+        return ()
     if text(beam, "PrimaryDosimeterUnit") == "MINUTE":
-        return 60.0 * meterset
+        return ((0.0, 0.0), (60.0 * meterset, 1.0))
     final = number(beam, "FinalCumulativeMetersetWeight")
-    weights = [number(point, "CumulativeMetersetWeight") for point in points]
-    minutes, rate, before = 0.0, None, 0.0
-    for point, weight in zip(points, weights, strict=True):
+    seconds, rate, before = 0.0, None, 0.0
+    course = [(0.0, 0.0)]
+    for point in points:
+        weight = number(point, "CumulativeMetersetWeight")
         here = before if weight is None else weight
         if here > before:
             if not rate or not final:
-                return None
-            minutes += (here - before) / final * meterset / rate
+                return ()
+            seconds += 60.0 * (here - before) / final * meterset / rate
+            course.append((seconds, here / final))
         before = here
         rate = number(point, "DoseRateSet") or rate
-    if minutes == 0.0 and rate:  # static beam whose control points carry no weights
-        minutes = meterset / rate
-    return 60.0 * minutes if minutes else None
+    if seconds == 0.0 and rate:  # static beam whose control points carry no weights
+        course.append((60.0 * meterset / rate, 1.0))
+    return tuple(course) if course[-1][0] > 0.0 else ()

@@ -1,0 +1,165 @@
+"""The page of `abscopal blood`: blood dose-volume histogram and lymphocyte course, with what was assumed."""
+
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from abscopal.blood.analysis import BloodAnalysis
+from abscopal.blood.blood_dvh import BloodDVH
+from abscopal.blood.forecast import Forecast
+from abscopal.knowledge.load import load
+from abscopal.report.html import write_whole
+from abscopal.report.svg import INK, PALETTE, canvas, to_svg
+
+STYLE = """
+:root { --paper: #ffffff; --line: #d8dce2; --ink: #1b1f24; }
+@media (prefers-color-scheme: dark) { :root { --paper: #14181d; --line: #39424e; --ink: #e6e9ee; } }
+body { margin: 2rem auto; max-width: 60rem; padding: 0 1rem; font: 16px/1.5 sans-serif;
+       background: var(--paper); color: var(--ink); }
+svg { width: 100%; height: auto; } table { border-collapse: collapse; }
+td, th { text-align: left; padding: .2rem 1rem .2rem 0; border-bottom: 1px solid var(--line); }
+"""
+GRADE_SHADES = (0.05, 0.10, 0.18)  # grades 2, 3 and 4
+
+
+def write_blood_page(analysis: BloodAnalysis, path: Path) -> Path:
+    """Write the analysis as one self-contained HTML file."""
+    return write_whole(path, render_blood(analysis))
+
+
+def write_blood_csv(analysis: BloodAnalysis, folder: Path) -> tuple[Path, ...]:
+    """Write the blood DVHs and, where there is one, the ALC course as CSV files."""
+    lines = ["part,dose_gy,volume_fraction,low,high"]
+    for part, dvh in (("fraction", analysis.fraction), ("course", analysis.course)):
+        columns = (dvh.dose, dvh.volume_fraction, dvh.low, dvh.high)
+        lines += [f"{part}," + ",".join(f"{value:.6g}" for value in row) for row in zip(*columns, strict=True)]
+    files = [write_whole(folder / "blood_dvh.csv", "\n".join(lines) + "\n")]
+    lines = ["model,day,alc_median,alc_low,alc_high"]
+    for model, ahead in (("blood", analysis.forecast), ("exchange", analysis.exchange)):
+        if ahead is not None:
+            columns = (ahead.t, ahead.median, ahead.low, ahead.high)
+            lines += [f"{model}," + ",".join(f"{value:.6g}" for value in row) for row in zip(*columns, strict=True)]
+    if len(lines) > 1:
+        files.append(write_whole(folder / "alc.csv", "\n".join(lines) + "\n"))
+    return tuple(files)
+
+
+def render_blood(analysis: BloodAnalysis) -> str:
+    """The page as HTML text."""
+    parts = [f"<h2>Blood dose-volume histogram</h2>{draw_blood_dvh(analysis)}", _table(analysis)]
+    for title, ahead in (("Lymphocytes", analysis.forecast), ("Lymphocytes, with exchange", analysis.exchange)):
+        if ahead is not None:
+            parts.append(f"<h2>{title}</h2>{draw_alc(ahead)}{_alc_table(ahead)}{_list(ahead.notes)}")
+    if analysis.forecast is None:
+        parts.append("<p>Lymphocyte course: not computable, needs a baseline lymphocyte count.</p>")
+    parts.append("<h2>Immune dose indices</h2>" + _indices(analysis))
+    parts.append("<h2>Assumptions</h2>" + _list(analysis.notes))
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Dose to blood</title>'
+        f"<style>{STYLE}</style></head><body><main><h1>Dose to blood and lymphocytes</h1>"
+        "<p><strong>Research use only. Not for clinical decisions.</strong></p>"
+        + "".join(parts)
+        + "</main></body></html>\n"
+    )
+
+
+def draw_blood_dvh(analysis: BloodAnalysis) -> str:
+    """Blood DVH of one fraction and of the course, each with its sampling band, as SVG."""
+    with canvas(8.2, 3.2, columns=2) as (figure, axes):
+        for panel, dvh, label in zip(
+            axes,
+            (analysis.fraction, analysis.course),
+            ("one fraction", f"{analysis.n_fractions} fractions"),
+            strict=True,
+        ):
+            shown = _shown(dvh)
+            percent = [100.0 * column[shown] for column in (dvh.low, dvh.volume_fraction, dvh.high)]
+            band = f"{100 * dvh.confidence:.0f} % sampling band"
+            panel.fill_between(
+                dvh.dose[shown], percent[0], percent[2], color=PALETTE[1], alpha=0.25, linewidth=0, label=band
+            )
+            panel.plot(dvh.dose[shown], percent[1], color=PALETTE[0], label=label)
+            panel.set(xlabel="blood dose [Gy]", ylabel="share of blood [%]", xlim=(0, None), ylim=(0, 101))
+            panel.legend(loc="upper right")
+        return to_svg(figure, f"Blood dose-volume histogram of one fraction and of {analysis.n_fractions} fractions")
+
+
+def draw_alc(ahead: Forecast) -> str:
+    """ALC course with its interval over grade bands, as SVG."""
+    limits = load("blood/lymphocytes").vector("grade_limits")
+    with canvas(8.2, 3.2) as (figure, axes):
+        floors = (*limits[1:], 0.0)
+        for grade, (top, floor, shade) in enumerate(zip(limits, floors, GRADE_SHADES, strict=True), start=2):
+            axes.axhspan(floor, top, color=PALETTE[1], alpha=shade, linewidth=0)
+            axes.annotate(
+                f"grade {grade}", (ahead.t[-1], (top + floor) / 2), color=INK, fontsize=7, ha="right", va="center"
+            )
+        label = f"{100 * ahead.level:.0f} % of plausible patients"
+        axes.fill_between(ahead.t, ahead.low, ahead.high, color=PALETTE[0], alpha=0.18, linewidth=0, label=label)
+        axes.plot(ahead.t, ahead.median, color=PALETTE[0], label="median")
+        axes.set(
+            xlabel="day (0 = first fraction)", ylabel="ALC [10⁹/L]", ylim=(0, None), xlim=(ahead.t[0], ahead.t[-1])
+        )
+        axes.legend(loc="lower left")
+        return to_svg(
+            figure, f"Forecast lymphocyte count over {ahead.t[-1]:.0f} days, median nadir {ahead.nadir[0]:.2f}"
+        )
+
+
+def _shown(dvh: BloodDVH) -> Any:
+    """Points up to where almost no blood is left."""
+    return np.arange(dvh.dose.size) <= int(np.searchsorted(-dvh.volume_fraction, -1e-3)) + 1
+
+
+def _table(analysis: BloodAnalysis) -> str:
+    total = analysis.dose.course(analysis.n_fractions)
+    rows = [
+        ("Circulation", analysis.dose.network.name),
+        (
+            "Delivery",
+            f"{analysis.timing.basis}: beam on {analysis.timing.beam_on:.4g} s of {analysis.timing.duration:.4g} s",
+        ),
+        ("Mean blood dose, fraction and course", f"{analysis.dose.mean:.4g} and {total.mean:.4g} Gy"),
+        ("Spread (sd), fraction and course", f"{analysis.dose.sd:.4g} and {total.sd:.4g} Gy"),
+        ("Blood touched, fraction and course", f"{100 * analysis.dose.v_any:.3g} and {100 * total.v_any:.3g} %"),
+        ("Particles", analysis.sample.basis),
+    ]
+    return _rows(rows)
+
+
+def _alc_table(ahead: Forecast) -> str:
+    back = ahead.recovery_days[0]
+    rows = [
+        ("Nadir (median, interval)", f"{ahead.nadir[0]:.2f} ({ahead.nadir[1]:.2f} to {ahead.nadir[2]:.2f}) × 10⁹/L"),
+        (
+            "Grade 3 or worse, grade 4",
+            f"{100 * ahead.p_grade3:.0f} % and {100 * ahead.p_grade4:.0f} % of plausible patients",
+        ),
+        (
+            "Recovered after the last fraction",
+            "not within the days shown" if back is None else f"median {back:.0f} days",
+        ),
+        ("Status", ahead.status),
+    ]
+    return _rows(rows)
+
+
+def _indices(analysis: BloodAnalysis) -> str:
+    edric = analysis.edric
+    value = edric.not_computable if edric.value is None else f"{edric.value:.3g} Gy ({edric.status})"
+    rows = [(f"EDRIC, {edric.form} form", value)]
+    for row in analysis.indices:
+        text = row.not_computable if row.value is None else f"{row.value:.4g} {row.unit}"
+        rows.append((row.label, "; ".join((text, *row.notes, *row.associations))))
+    return _rows(rows)
+
+
+def _rows(rows: list[tuple[str, str]]) -> str:
+    cells = "".join(f'<tr><th scope="row">{escape(name)}</th><td>{escape(text)}</td></tr>' for name, text in rows)
+    return f"<table>{cells}</table>"
+
+
+def _list(notes: tuple[str, ...]) -> str:
+    return "<ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>"
