@@ -257,7 +257,7 @@ def test_offsets_without_a_lung_say_what_they_need():
 
 def test_relative_seriality_says_what_it_gives_without_dose():
     risk = by_model(assess_toxicity({"Heart": uniform("Heart", 0.0)}, 30))["heart_rs_aapm26"]
-    assert "this model gives 17 % at zero dose" in risk.notes
+    assert any("this model gives 17 % at zero dose" in warning for warning in risk.warnings)
     assert risk.probability == pytest.approx(0.17, abs=0.01)
 
 

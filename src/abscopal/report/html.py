@@ -62,8 +62,9 @@ def render(assessment: Assessment, case: Case | None = None) -> str:
         loader=PackageLoader("abscopal.report", "assets"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters.update(
-        sig=significant, bound=_bound, maybe=_maybe, plain=_plain, unit=_unit, percent=percent, span=percent_range, kind=_kind, shared=_shared_notes
+        sig=significant, bound=_bound, maybe=_maybe, plain=_plain, unit=_unit, percent=percent, span=percent_range
     )
+    environment.filters.update(kind=_kind, shared=_shared_notes)
     figures = {"dose": "", **dict.fromkeys(("dvh", "alc", "window_curve", "window_map"), "")}
     figures |= dict.fromkeys(("drugs", "alternatives", "toxicity", "trials"), "")
     figures |= draw_figures(assessment)
