@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -56,7 +56,7 @@ def mantel_haenszel(tables: Sequence[ArrayLike]) -> BinaryPool:
 
     counts = _checked(tables)
     telling = counts[_telling(counts)]
-    whole = StratifiedTable(list(telling))
+    whole: Any = StratifiedTable(list(telling))  # type: ignore[no-untyped-call]
     low, high = whole.oddsratio_pooled_confint()
     difference, limits = _risk_difference(counts)
     return BinaryPool(
@@ -109,7 +109,7 @@ def _checked(tables: Sequence[ArrayLike]) -> FloatArray:
 
 def _telling(counts: FloatArray) -> NDArray[np.bool_]:
     both = counts.sum(1)
-    return (both > 0).all(1) & (counts.sum(2) > 0).all(1)
+    return np.asarray((both > 0).all(1) & (counts.sum(2) > 0).all(1), bool)
 
 
 def _risk_difference(counts: FloatArray) -> tuple[float, tuple[float, float]]:

@@ -124,9 +124,9 @@ def funnel(rows: pd.DataFrame) -> Figure:
     deepest = 1.1 * float(rows["se"].max())
     with canvas(5.6, 4.2) as (figure, axes):
         edge = np.array([0.0, deepest])
-        for z, p, shade in ((2.576, "p < 0.01", 0.0), (1.960, "0.01–0.05", 0.10), (1.645, "0.05–0.1", 0.2)):
-            axes.fill_betweenx(edge, np.exp(-z * edge), np.exp(z * edge), color=PALETTE[7], alpha=0.10 + shade,
-                               linewidth=0, label=f"inside: beyond {p}" if shade else "inside: p > 0.01")  # fmt: skip
+        for z, p, shade in ((2.576, "0.01 < p < 0.05", 0.1), (1.960, "0.05 < p < 0.1", 0.15), (1.645, "p > 0.1", 0.25)):
+            axes.fill_betweenx(edge, np.exp(-z * edge), np.exp(z * edge), color=PALETTE[7], alpha=shade,
+                               linewidth=0, label=p)  # fmt: skip
         axes.plot(rows["hr"], rows["se"], "o", color=PALETTE[0], markersize=5)
         axes.axvline(1.0, color=INK, linewidth=0.8)
         axes.axvline(centre.hr, color=PALETTE[1], linewidth=1.0, linestyle="--", label=f"pooled {centre.hr:.2f}")
@@ -187,7 +187,8 @@ def evidence_map() -> Figure:
     diseases, timings = sorted(data["disease"].unique()), ["before", "during", "after"]
     data["x"] = data["timing"].map({t: float(k) for k, t in enumerate(timings)})
     data["y"] = data["disease"].map({d: k for k, d in enumerate(reversed(diseases))})
-    data["x"] += 0.072 * (data.groupby(["disease", "timing"]).cumcount() - 5)
+    order = data.groupby(["disease", "timing"]).cumcount()
+    data["x"] += 0.9 * ((order + 0.5) / (order.max() + 1) - 0.5)
     bands = ["below 1.5 Gy", "1.5–2.2 Gy", "2.3–5 Gy", "above 5 Gy", "not stated"]
     with canvas(8.4, 1.1 + 0.27 * len(diseases)) as (figure, axes):
         for index, band in enumerate(bands):
@@ -198,7 +199,7 @@ def evidence_map() -> Figure:
                           label=band if known else None)  # fmt: skip
         axes.set_yticks(range(len(diseases)), list(reversed(diseases)), fontsize=7)
         axes.set_xticks(range(3), [f"ICI {t} RT" for t in timings])
-        axes.set(xlim=(-0.6, 2.7), xlabel="open circle: no result in the table (not found, or withheld)")
+        axes.set(xlim=(-0.5, 2.5), xlabel="open circle: no result in the table (not found, or withheld)")
         for line in (0.5, 1.5):
             axes.axvline(line, color=FAINT, linewidth=0.8)
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), title="dose per fraction")

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 
 from abscopal.domain.errors import InputError
 from abscopal.trials.pooling import Method, Pool, clean, pool
@@ -48,8 +47,9 @@ def cumulative(rows: pd.DataFrame, by: str = "year", method: Method = "REML") ->
     by : str
         `year` (last year named in the reference), or a numeric column.
     """
-    order = _years(rows) if by == "year" else rows[by]
-    ranked = rows.assign(**{by: order}).sort_values([by, "trial"], kind="stable")
+    ranked = rows.copy()
+    ranked[by] = _years(rows) if by == "year" else rows[by]
+    ranked = ranked.sort_values([by, "trial"], kind="stable")
     steps = []
     for last in range(1, len(ranked) + 1):
         part = ranked.iloc[:last]
@@ -119,5 +119,5 @@ def _numbers(result: Pool) -> dict[str, float]:
     return {"hr": result.hr, "low": low, "high": high, "tau2": result.tau2, "i2": result.i2}
 
 
-def _years(rows: pd.DataFrame) -> ArrayLike:
+def _years(rows: pd.DataFrame) -> "pd.Series[int]":
     return rows["reference"].str.findall(r"\b(?:19|20)\d\d\b").str[-1].astype(int)
