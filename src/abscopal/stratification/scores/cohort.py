@@ -126,7 +126,8 @@ def tide_scores(matrix: pd.DataFrame, *, cancer: str, pretreated: bool, threshol
     if matrix.shape[1] < SMALLEST_GROUP or not np.isfinite(matrix.to_numpy()).all() or (matrix.to_numpy() < 0).any():
         raise InputError(
             doing="computing TIDE", found=f"{matrix.shape[1]} samples, smallest value {matrix.to_numpy().min():g}",
-            expected=f"at least {SMALLEST_GROUP} samples of values that are not negative", try_="the whole cohort in TPM",
+            expected=f"at least {SMALLEST_GROUP} samples of values that are not negative",
+            try_="the whole cohort in TPM",
         )  # fmt: skip
     try:
         from tidepy.pred import TIDE as PREDICT
