@@ -36,6 +36,7 @@ class Course(BaseModel):
     ici_start: Annotated[float, Field(ge=-12, le=42)] = 2.0
     node_dose: Annotated[float, Field(ge=0, le=20)] = 0.0
     off: tuple[str, ...] = ()
+    on: tuple[str, ...] = ()
 
 
 @router.get("/mechanisms")
@@ -127,7 +128,7 @@ def _setup(course: Course, what_if: dict[str, float]) -> Experiment:
 def _experiment(course: Course, changed: tuple[tuple[str, float], ...]) -> Experiment:
     setup = reference_experiment(
         drugs=() if course.ici == "none" else reference_drugs(course.ici),
-        switches=dict.fromkeys(course.off, False),
+        switches=dict.fromkeys(course.off, False) | dict.fromkeys(course.on, True),
         parameters=dict(changed),
         interval=course.interval,
         node_dose=course.node_dose,

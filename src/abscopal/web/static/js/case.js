@@ -43,7 +43,8 @@ export async function show(page) {
 async function caseParts(one, reopen) {
   const colours = Object.fromEntries(one.structures.map((s, k) => [s.standard_name ?? s.name, LINES[k % LINES.length]]));
   const histogram = chart("Cumulative dose-volume histogram");
-  get(`/api/cases/${one.id}/dvh`).then((dvhs) => draw(histogram, dvhs.map((d) => ({ x: d.dose_gy, y: d.volume_percent, name: d.name, mode: "lines", line: { color: colours[d.name] === "#ffffff" ? "#888" : colours[d.name] }, hovertemplate: `${d.name}: %{y:.1f} % at %{x:.2f} Gy<extra></extra>` })), { title: { text: "Dose–volume histogram", font: { size: 13 } }, xaxis: { title: { text: "dose [Gy]" } }, yaxis: { title: { text: "volume [%]" } }, legend: {} }));
+  histogram.textContent = "Computing the dose-volume histograms…";
+  get(`/api/cases/${one.id}/dvh`).then((dvhs) => { histogram.replaceChildren(); draw(histogram, dvhs.map((d) => ({ x: d.dose_gy, y: d.volume_percent, name: d.name, mode: "lines", line: { color: colours[d.name] === "#ffffff" ? "#888" : colours[d.name] }, hovertemplate: `${d.name}: %{y:.1f} % at %{x:.2f} Gy<extra></extra>` })), { title: { text: "Dose–volume histogram", font: { size: 13 } }, xaxis: { title: { text: "dose [Gy]" } }, yaxis: { title: { text: "volume [%]" } }, legend: {} }); }).catch(() => {});
   const plan = one.plan;
   return [
     tiles([

@@ -20,7 +20,7 @@ const PANELS = [
 
 export async function show(page) {
   const state = Object.fromEntries(SLIDERS.map(([name, , , , , , start]) => [name, start]));
-  Object.assign(state, { ici: "anti-CTLA-4", off: [] });
+  Object.assign(state, { ici: "anti-CTLA-4", off: [], on: [] });
   const switches = await get("/api/window/mechanisms");
   const numbers = el("div", { "aria-live": "polite", id: "numbers" });
   const map = chart("Gain over dose per fraction and number of fractions");
@@ -117,8 +117,9 @@ function range([name, label, unit, min, max, step, start], state, move) {
 }
 
 function toggle(name, on, state, move) {
-  const input = el("input", { type: "checkbox", id: `m-${name}`, checked: on, disabled: !on, onchange: () => {
-    state.off = input.checked ? state.off.filter((one) => one !== name) : [...state.off, name];
+  const input = el("input", { type: "checkbox", id: `m-${name}`, checked: on, onchange: () => {
+    const changed = on ? "off" : "on";
+    state[changed] = input.checked === on ? state[changed].filter((one) => one !== name) : [...state[changed], name];
     move();
   } });
   return el("label", { for: `m-${name}` }, input, name.replaceAll("_", " "));
