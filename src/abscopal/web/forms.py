@@ -15,6 +15,11 @@ from typer.models import ArgumentInfo
 from abscopal.domain.errors import InputError
 
 KINDS: dict[Any, str] = {bool: "flag", int: "integer", float: "number", str: "text", Path: "file"}
+SHELL_ONLY = {
+    "out", "as_json", "frame_mismatch", "example", "schema", "latex", "cluster", "workers", "volumes", "flows",
+    "chunk_size", "resume",
+}  # fmt: skip
+"""Output, formats that only print, and what reaches beyond this process."""
 Words = list[str]
 
 
@@ -24,21 +29,25 @@ class View:
 
     Attributes
     ----------
-    name, title, about : str
+    group : str
+        Name of the tab it stands under.
+    title, about : str
     command : tuple of str
         Words after `abscopal`.
-    fields : tuple of str
-        Parameters that the page offers, in order; a path parameter becomes a case or a file.
     writes : str
-        What `--out` of the command names: "folder", a file name, or "" where it has none.
+        File name that `--out` of the command takes; "" where it takes a folder.
     """
 
-    name: str
+    group: str
     title: str
     about: str
     command: tuple[str, ...]
-    fields: tuple[str, ...]
-    writes: str = "folder"
+    writes: str = ""
+
+    @property
+    def name(self) -> str:
+        """The command in one word."""
+        return "-".join(self.command)
 
 
 @dataclass(frozen=True)
@@ -88,9 +97,12 @@ def callback_of(view: View, app: typer.Typer) -> Callable[..., Any]:
 
 
 def fields_of(view: View, app: typer.Typer) -> dict[str, Field]:
-    """The fields of a view's form, in its order."""
+    """The fields of a view's form: every parameter of the command but those that only a shell needs.
+
+    A path becomes an uploaded case or file, so no page can name a path of this machine.
+    """
     parameters = inspect.signature(callback_of(view, app)).parameters
-    return {name: _field(parameters[name]) for name in view.fields}
+    return {name: _field(one) for name, one in parameters.items() if name not in SHELL_ONLY}
 
 
 def words(view: View, app: typer.Typer, values: Mapping[str, Any]) -> Words:
@@ -119,10 +131,9 @@ def words(view: View, app: typer.Typer, values: Mapping[str, Any]) -> Words:
                 raise _refused(view, f"no {field.name.replace('_', ' ')}", "a value for it")
             continue
         (positional if field.positional else options).extend(_words(view, field, value))
-    if view.writes:
-        options.append("--out=@out" if view.writes == "folder" else f"--out=@out/{view.writes}")
-    if "as_json" in inspect.signature(callback_of(view, app)).parameters:
-        options.append("--json")
+    known = inspect.signature(callback_of(view, app)).parameters
+    options += [f"--out=@out/{view.writes}".rstrip("/")] if "out" in known else []
+    options += ["--json"] if "as_json" in known else []
     return [*view.command, *options, *positional]
 
 

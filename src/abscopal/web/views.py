@@ -1,4 +1,4 @@
-"""The pages that run a command. Window, case, knowledge and jobs have pages of their own beside these."""
+"""The pages that run a command, by tab. Case, window, knowledge and jobs have pages of their own."""
 
 from abscopal.domain.registry import unknown_name
 from abscopal.web.forms import View
@@ -6,38 +6,40 @@ from abscopal.web.forms import View
 VIEWS: dict[str, View] = {
     view.name: view
     for view in (
+        View("Assess", "Assess a patient", "Every question for one patient, joined in one report.", ("assess",)),
         View(
-            "assess",
-            "Assess",
-            "Every question for one patient, joined in one report.",
-            ("assess",),
-            ("case", "patient", "quick"),
+            "Window",
+            "Window with its ablations",
+            "The dose-immune window of the mouse-calibrated model: bounds, uncertainty, and what sets each bound.",
+            ("window",),
+            "window.csv",
         ),
         View(
-            "blood",
+            "Window",
+            "Simulate a course",
+            "The two-lesion mouse model over time, one patient or a virtual population.",
+            ("simulate",),
+            "course.csv",
+        ),
+        View(
             "Blood & lymphocytes",
-            "Dose to circulating blood and the lymphocyte count that may follow.",
+            "Blood dose of a case",
+            "Dose to circulating blood, the lymphocyte course that may follow, and immune dose indices.",
             ("blood",),
-            (
-                "case",
-                "network",
-                "head_neck",
-                "weight",
-                "age",
-                "cardiac_output",
-                "timing",
-                "beam_on",
-                "gap",
-                "fraction_time",
-                "fractions",
-                "missing",
-                "alc",
-                "counts",
-                "exchange",
-                "shape",
-                "particles",
-                "seed",
-            ),
+        ),
+        View("Toxicity", "Models", "Every published model, offset and anchor with its status.", ("toxicity", "models")),
+        View(
+            "Stratify",
+            "Score patients",
+            "Every score that can be computed for each row of a table, and why the others cannot. "
+            "These scores are prognostic.",
+            ("stratify", "score"),
+        ),
+        View(
+            "Trials",
+            "Evidence",
+            "The randomised evidence, pooled, with heterogeneity, contrasts, influence and what is missing.",
+            ("trials", "evidence"),
         ),
     )
 }

@@ -42,7 +42,8 @@ def run(main: Main, argv: Sequence[str], out: Path, home: Connection) -> None:
         except SystemExit as stop:
             code = stop.code
     if code in (0, None):
-        (out / RESULT).write_text(answer.getvalue(), encoding="utf-8")
+        # A path of this machine says nothing to the browser.
+        (out / RESULT).write_text(answer.getvalue().replace(str(out), "OUT"), encoding="utf-8")
         home.send(("done",))
     else:
         home.send(("failed", _parts(complaint.getvalue())))

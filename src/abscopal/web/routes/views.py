@@ -39,6 +39,7 @@ def views(server: ServerOf) -> list[dict[str, Any]]:
     return [
         {
             "name": view.name,
+            "group": view.group,
             "title": view.title,
             "about": view.about,
             "fields": [field.public() for field in fields_of(view, server.root).values()],

@@ -4,7 +4,23 @@ import { get, post, send } from "./api.js";
 import { el, showProblem } from "./dom.js";
 import { follow } from "./job.js";
 
-export async function show(page, { view, about }) {
+export async function show(page, { views, about }) {
+  if (views.length === 1) return showOne(page, views[0], about);
+  const place = el("div", {});
+  let leave = () => {};
+  const choose = async (view) => {
+    leave();
+    place.replaceChildren();
+    for (const button of tabs.children) button.setAttribute("aria-pressed", String(button.textContent === view.title));
+    leave = await showOne(place, view, about);
+  };
+  const tabs = el("div", { class: "row" }, views.map((view) => el("button", { class: "quiet", onclick: () => choose(view) }, view.title)));
+  page.append(tabs, place);
+  await choose(views[0]);
+  return () => leave();
+}
+
+async function showOne(page, view, about) {
   const cases = await get("/api/cases");
   const values = {};
   const preview = el("pre", { tabindex: "0" });

@@ -9,29 +9,25 @@ import * as knowledgeView from "./knowledge.js";
 import * as windowView from "./window.js";
 
 const page = document.getElementById("page");
-const own = { case: ["Case", caseView], sliders: ["Window", windowView], knowledge: ["Knowledge", knowledgeView], jobs: ["Jobs", jobsView] };
-let leave = () => {};
-
+const slug = (text) => text.toLowerCase().replace(/[^a-z]+/g, "-");
 const about = await get("/api/about");
-const forms = Object.fromEntries((await get("/api/views")).map((view) => [view.name, view]));
+const groups = Map.groupBy(await get("/api/views"), (view) => view.group);
+const commands = [...groups].map(([group, views]) => [slug(group), group, { show: (place, context) => commandView.show(place, { ...context, views }) }]);
+const tabs = [["case", "Case", caseView], ["sliders", "Window sliders", windowView], ...commands, ["knowledge", "Knowledge", knowledgeView], ["jobs", "Jobs", jobsView]];
+let leave = () => {};
 document.getElementById("research-use").textContent = `${about.version} · ${about.research_use}`;
-const order = ["case", "sliders", ...Object.keys(forms), "knowledge", "jobs"];
-document.getElementById("views").replaceChildren(
-  ...order.map((name) => el("li", {}, el("a", { href: `#${name}` }, own[name]?.[0] ?? forms[name].title))),
-);
+document.getElementById("views").replaceChildren(...tabs.map(([name, title]) => el("li", {}, el("a", { href: `#${name}` }, title))));
 
 async function open() {
-  const name = order.includes(location.hash.slice(1)) ? location.hash.slice(1) : "case";
+  const [name, title, view] = tabs.find(([one]) => one === location.hash.slice(1)) ?? tabs[0];
   for (const link of document.querySelectorAll("nav a")) {
     if (link.getAttribute("href") === `#${name}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   leave();
-  page.replaceChildren();
-  const title = own[name]?.[0] ?? forms[name].title;
   document.title = `${title} · abscopal`;
-  page.append(el("h2", {}, title));
-  leave = (await (own[name] ? own[name][1].show(page, { about }) : commandView.show(page, { about, view: forms[name] }))) ?? (() => {});
+  page.replaceChildren(el("h2", {}, title));
+  leave = (await view.show(page, { about })) ?? (() => {});
   await showChanges();
 }
 
