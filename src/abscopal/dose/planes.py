@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,13 +88,17 @@ class Cutter:
         self._ct = case.ct if case.ct is not None and _fills_planes(case.ct) else None
         self._dose = case.dose
         self._step = step
-        self._solids = {
-            label: _filled(structure, case.dose)
-            for label, structure in case.structures.items()
-            if not structure.is_empty
-        }
+        self._structures = case.structures
         self.extent = _extent(case.dose)
         self.hot_centre = _hot_centre(case.dose)
+
+    @cached_property
+    def _solids(self) -> dict[str, DoseGrid]:
+        return {
+            label: _filled(structure, self._dose)
+            for label, structure in self._structures.items()
+            if not structure.is_empty
+        }
 
     @property
     def has_ct(self) -> bool:

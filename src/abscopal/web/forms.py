@@ -156,7 +156,10 @@ def _field(parameter: inspect.Parameter) -> Field:
     base, info = get_args(parameter.annotation) if get_origin(parameter.annotation) is Annotated else (str, None)
     (annotation, *_) = _without_none(base)
     kind, many, choices = _kind(parameter.name, annotation)
-    flags = tuple(getattr(info, "param_decls", None) or ()) or (f"--{parameter.name.replace('_', '-')}",)
+    # Where an option is declared inside Annotated, its first name stands where a default would.
+    first = getattr(info, "default", None)
+    declared = [one for one in (first, *(getattr(info, "param_decls", None) or ())) if isinstance(one, str)]
+    flags = [one for one in declared if one.startswith("--")] or [f"--{parameter.name.replace('_', '-')}"]
     default = None if parameter.default is inspect.Parameter.empty else parameter.default
     return Field(
         name=parameter.name,
@@ -196,7 +199,7 @@ def _words(view: View, field: Field, value: Any) -> Words:
     if field.positional:
         return texts
     if field.kind == "flag":
-        return [field.flags[0]] if value is True else list(field.flags[1:])
+        return [] if value == field.default else list(field.flags[:1] if value is True else field.flags[1:2])
     return [f"{field.flags[0]}={text}" for text in texts]
 
 
