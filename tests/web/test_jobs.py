@@ -128,8 +128,10 @@ def test_a_deleted_job_takes_its_files_along(client, app):
     assert not (app.state.server.store.folder / "jobs" / str(job["id"])).exists()
 
 
-@pytest.mark.parametrize("path", ["/api/views/nothing/run", "/api/views/window/command"])
-def test_an_unknown_view_or_field_is_explained(client, path):
-    answer = client.post(path, json={"values": {"nonsense": 1}})
-    assert answer.status_code == 422
-    assert answer.json()["expected"]
+def test_an_unknown_view_or_field_is_explained(client):
+    for name, told in (("nothing", "window"), ("window", "fields of this form")):
+        answer = client.post(f"/api/views/{name}/run", json={"values": {"nonsense": 1}})
+        assert answer.status_code == 422
+        assert told in answer.json()["expected"] + answer.json()["try"]
+    lacking = client.post("/api/views/assess/command", json={"values": {"nonsense": 1}}).json()
+    assert "nonsense" in lacking["lacks"]

@@ -50,8 +50,11 @@ def views(server: ServerOf) -> list[dict[str, Any]]:
 
 @router.post("/views/{name}/command")
 def command(name: str, filled: Filled, server: ServerOf, session: SessionOf) -> dict[str, str]:
-    """The command line that a filled form stands for."""
-    return {"command": shown([*_changed(session.what_if), *words(view_of(name), server.root, filled.values)])}
+    """The command line that a filled form stands for, or what it still lacks."""
+    try:
+        return {"command": shown([*_changed(session.what_if), *words(view_of(name), server.root, filled.values)])}
+    except InputError as problem:
+        return {"lacks": problem.found, "expected": problem.expected}
 
 
 @router.post("/views/{name}/run", status_code=202)

@@ -28,13 +28,8 @@ async function showOne(page, view, about) {
   let stop = () => {};
 
   const refresh = async () => {
-    const problem = document.getElementById("problem");
-    const answer = await fetch(`/api/views/${view.name}/command`, {
-      method: "POST", headers: { "Content-Type": "application/json", "X-Abscopal": "1" }, body: JSON.stringify({ values }),
-    });
-    const body = await answer.json();
-    preview.textContent = body.command ?? `not yet complete: ${body.found ?? ""}`;
-    if (answer.ok) problem.hidden = true;
+    const answer = await post(`/api/views/${view.name}/command`, { values });
+    preview.textContent = answer.command ?? `not yet complete: ${answer.lacks}; expected ${answer.expected}`;
   };
 
   async function run(event) {
@@ -44,7 +39,7 @@ async function showOne(page, view, about) {
     stop = follow(result, job);
   }
 
-  const fields = await Promise.all(view.fields.map((field) => control(field, { cases, about, set: (value) => { values[field.name] = value; refresh(); }, values })));
+  const fields = await Promise.all(view.fields.map((field) => control(field, { cases, about, set: (value) => { values[field.name] = value; refresh().catch(() => {}); }, values })));
   page.append(
     el("p", { class: "about" }, view.about),
     el("div", { class: "two" },
