@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from abscopal.assessment.types import Assessment, WindowAnswer
-from abscopal.report.svg import FAINT, INK, PALETTE, canvas, to_svg
+from abscopal.drawing import FAINT, INK, PALETTE, canvas, to_svg
 
 Figures = dict[str, str]
 OTHERS = PALETTE[2:]
