@@ -33,12 +33,12 @@ class Importance(BaseModel):
 
 def coefficients(pipeline: Any, sd: tuple[float, ...]) -> tuple[float | None, tuple[Coefficient, ...]]:
     """Intercept (None without one) and coefficients of a linear model, means over the imputations; () for others."""
-    found = [_linear(estimator) for estimator in pipeline.named_steps["model"].estimators_]
+    found = [_linear(estimator) for estimator in pipeline.estimator_.estimators_]
     if any(one is None for one in found):
         return None, ()
     slopes = np.mean([one[1] for one in found if one is not None], axis=0)
     starts = [one[0] for one in found if one is not None and one[0] is not None]
-    names = pipeline.named_steps["encode"].names_
+    names = pipeline.encoder_.names_
     return (
         float(np.mean(starts)) if starts else None,
         tuple(

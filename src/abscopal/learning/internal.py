@@ -9,7 +9,7 @@ from sklearn.base import clone
 from abscopal.domain.progress import track
 from abscopal.learning.estimators.delegate import event_probability
 from abscopal.learning.outcome import FloatArray, Outcome
-from abscopal.learning.performance import figures
+from abscopal.learning.performance import figures, probability_times
 from abscopal.learning.resampling import folds
 
 
@@ -18,7 +18,7 @@ def nested_cross_validation(
     table: pd.DataFrame,
     y: FloatArray,
     outcome: Outcome,
-    times: FloatArray,
+    grid: FloatArray,
     *,
     n_folds: int = 5,
     n_repeats: int = 1,
@@ -28,10 +28,11 @@ def nested_cross_validation(
 
     Returns
     -------
-    array, shape (n, k)
-        Averaged over the repeats. [1]
+    array, shape (n, k + 1)
+        At each time of the grid, then at the horizon; averaged over the repeats. [1]
     """
-    total = np.zeros((len(y), len(times)))
+    times = probability_times(grid, outcome)
+    total = np.zeros((len(y), 1 if outcome.kind == "binary" else len(times)))
     parts = list(folds(y, outcome.kind, n_folds, n_repeats, seed))
     for fit, test in track(parts, "nested cross-validation", len(parts)):
         model = clone(estimator).fit(table.iloc[fit], y[fit])
@@ -44,7 +45,7 @@ def bootstrap_optimism(
     table: pd.DataFrame,
     y: FloatArray,
     outcome: Outcome,
-    times: FloatArray,
+    grid: FloatArray,
     *,
     n_resamples: int = 50,
     seed: int = 0,
@@ -58,11 +59,11 @@ def bootstrap_optimism(
     ----------
     Harrell FE et al., Stat Med 1996.
     """
-    rng = np.random.default_rng(seed)
+    rng, times = np.random.default_rng(seed), probability_times(grid, outcome)
 
     def measured(model: Any, rows: Any) -> dict[str, float]:
         p = event_probability(model, table.iloc[rows], outcome.kind, times)
-        return figures(y[rows], p, times, outcome)
+        return figures(y[rows], p, grid, outcome)
 
     everyone = np.arange(len(y))
     apparent = measured(clone(estimator).fit(table, y), everyone)

@@ -39,10 +39,15 @@ class Figure(BaseModel):
     interval: tuple[float, float] | None = None
 
 
+def probability_times(grid: FloatArray, outcome: Outcome) -> FloatArray:
+    """Times at which `figures` wants probabilities: the grid, then the horizon."""
+    return np.append(grid, outcome.horizon)
+
+
 def figures(
     y: FloatArray,
     p: FloatArray,
-    times: FloatArray,
+    grid: FloatArray,
     outcome: Outcome,
     reference: tuple[FloatArray, NDArray[Any]] | None = None,
 ) -> dict[str, float]:
@@ -51,10 +56,11 @@ def figures(
     Parameters
     ----------
     y : array, shape (n,) or (n, 2)
-    p : array, shape (n, k)
-        Probability of the event by each time; the last column is at the horizon. One column for
-        a binary outcome. [1]
-    times : array, shape (k,)
+    p : array, shape (n, k + 1)
+        Probability of the event by each time of the grid, then at the horizon (see
+        `probability_times`). One column for a binary outcome. [1]
+    grid : array, shape (k,)
+        Times of the integrated Brier score.
     outcome : Outcome
     reference : (time, code), optional
         Cohort whose censoring weights the Brier score; the same patients when left out.
@@ -75,7 +81,7 @@ def figures(
             "auc_at_horizon": auc_at(time, code, last, outcome.horizon),
             "brier": score,
             "scaled_brier": scaled(score, null),
-            "integrated_brier": integrated_brier(time, code, p, times),
+            "integrated_brier": integrated_brier(time, code, p[:, :-1], grid),
         }
     return found | {
         "observed_over_expected": shape.observed / shape.expected,
@@ -89,7 +95,7 @@ def figures(
 def performance(
     y: FloatArray,
     p: FloatArray,
-    times: FloatArray,
+    grid: FloatArray,
     outcome: Outcome,
     *,
     n_resamples: int = 200,
@@ -99,16 +105,16 @@ def performance(
 ) -> tuple[Figure, ...]:
     """`figures` with percentile intervals over resampled patients; parameters as there."""
     intervals = bootstrap_intervals(
-        lambda rows: _quietly(y[rows], p[rows], times, outcome, reference),
+        lambda rows: _quietly(y[rows], p[rows], grid, outcome, reference),
         len(y), n_resamples=n_resamples, seed=seed, what=what,
     )  # fmt: skip
     return tuple(
-        Figure(name=name, label=LABELS[name], estimate=value if np.isfinite(value) else None, interval=intervals[name])
-        for name, value in figures(y, p, times, outcome, reference).items()
+        Figure(name=name, label=LABELS[name], estimate=value if np.isfinite(value) else None, interval=intervals.get(name))
+        for name, value in figures(y, p, grid, outcome, reference).items()
     )
 
 
-def _quietly(y: FloatArray, p: FloatArray, times: FloatArray, outcome: Outcome, reference: Any) -> dict[str, float]:
+def _quietly(y: FloatArray, p: FloatArray, grid: FloatArray, outcome: Outcome, reference: Any) -> dict[str, float]:
     """The figures of a resample; none of them where a resample holds no event."""
     from abscopal.domain.errors import ConvergenceError
 
@@ -117,6 +123,6 @@ def _quietly(y: FloatArray, p: FloatArray, times: FloatArray, outcome: Outcome, 
     if events < 2 or (outcome.kind == "binary" and events > len(y) - 2):
         return nothing
     try:
-        return nothing | figures(y, p, times, outcome, reference)
+        return nothing | figures(y, p, grid, outcome, reference)
     except ConvergenceError:
         return nothing

@@ -24,6 +24,7 @@ LARGEST_UNPACKED = 600_000_000
 _ROOM = "abscopal.learning."
 OURS = frozenset({
     _ROOM + "features.FeatureEncoder", _ROOM + "estimators.imputed.MultiplyImputed",
+    _ROOM + "estimators.tabular.TableModel",
     _ROOM + "estimators.cox.PenalisedCox", _ROOM + "estimators.aft.WeibullAFT",
     _ROOM + "estimators.discrete_time.DiscreteTimeHazard", _ROOM + "estimators.competing.CauseSpecificCox",
     _ROOM + "estimators.competing.FineGray", _ROOM + "estimators.stack.SurvivalStack",

@@ -5,7 +5,6 @@ from itertools import product
 from typing import Any
 
 from abscopal.domain.registry import unknown_name
-from abscopal.learning.features import FeatureEncoder
 from abscopal.learning.outcome import Kind
 
 Maker = Callable[[int], list[Any]]
@@ -128,9 +127,8 @@ def candidates(
     InputError
         An unknown family.
     """
-    from sklearn.pipeline import Pipeline
-
     from abscopal.learning.estimators.imputed import MultiplyImputed
+    from abscopal.learning.estimators.tabular import TableModel
 
     known = FAMILIES[kind]
     for name in families:
@@ -140,14 +138,11 @@ def candidates(
     return [
         (
             name,
-            Pipeline([
-                ("encode", FeatureEncoder(terms)),
-                ("model", MultiplyImputed(estimator, n_imputations=n_imputations, random_state=seed)),
-            ]),
+            TableModel(terms, MultiplyImputed(estimator, n_imputations=n_imputations, random_state=seed)),
         )
         for name in chosen
         for estimator, terms in product(known[name](seed), term_sets)
-    ]  # fmt: skip
+    ]
 
 
 def expand_alternatives(terms: list[str], alternatives: dict[str, list[str]]) -> list[list[str]]:

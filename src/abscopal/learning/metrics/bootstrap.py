@@ -31,7 +31,7 @@ def bootstrap_intervals(
     draws = [statistics(rng.integers(0, n, n)) for _ in track(range(n_resamples), what, n_resamples)]
     tails = ((1 - level) / 2, (1 + level) / 2)
     found: dict[str, tuple[float, float] | None] = {}
-    for name in draws[0]:
+    for name in draws[0] if draws else ():
         values = np.array([draw[name] for draw in draws], dtype=np.float64)
         values = values[np.isfinite(values)]
         limits = np.quantile(values, tails).tolist() if len(values) >= 0.9 * n_resamples else None
