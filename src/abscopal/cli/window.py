@@ -48,6 +48,7 @@ def window(
     as_json: JsonOption = False,
 ) -> None:
     """Find the dose-immune window of the mouse-calibrated reference model, with its ablations."""
+    from abscopal.window.ensemble import parameter_scatter
     from abscopal.window.surface import find_window
     from abscopal.window.uncertainty import ablate_window, window_uncertainty
 
@@ -66,7 +67,12 @@ def window(
         if ablations and family == "n fixed":
             found |= ablate_window(n=fractions, level=levels[0], experiment=experiment)
         scatter = (
-            window_uncertainty(fractions, draws=draws, seed=seed, level=levels[0], experiment=experiment)
+            window_uncertainty(
+                fractions,
+                ensemble=parameter_scatter(experiment.model, draws, seed=seed),
+                level=levels[0],
+                experiment=experiment,
+            )
             if draws and family == "n fixed"
             else None
         )
@@ -92,7 +98,7 @@ def window(
     console = screen()
     if scatter is not None:
         console.print(
-            f"scatter  {scatter.draws} draws: {100 * scatter.p_open:.0f} % open at the top, "
+            f"scatter  {scatter.n} draws: {100 * scatter.p_open:.0f} % open at the top, "
             f"{100 * scatter.p_no_window:.0f} % without a window",
             markup=False,
         )
@@ -158,8 +164,7 @@ def _scatter(scatter: Any) -> dict[str, Any]:
         **bounds,
         "p_open": scatter.p_open,
         "p_no_window": scatter.p_no_window,
-        "draws": scatter.draws,
-        "seed": scatter.seed,
+        "draws": scatter.n,
     }
 
 

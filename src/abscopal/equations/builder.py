@@ -9,6 +9,7 @@ import sympy as sp
 from abscopal.domain.errors import ModelError
 from abscopal.equations.model import Model
 from abscopal.equations.pieces import (
+    NOT,
     Argument,
     Impulse,
     Parameter,
@@ -123,9 +124,13 @@ class ModelBuilder:
         """Declare an impulse and its arguments."""
         self._impulses.append(Impulse(name, meaning, tuple(arguments), trigger, self._mechanism, self._needs))
 
-    def update(self, impulse: str, state: str, expression: sp.Expr) -> None:
-        """Set the new value of a state at an impulse, in the values just before it."""
-        self._updates.append(Update(impulse, state, as_expression(expression), self._mechanism, self._needs))
+    def update(self, impulse: str, state: str, expression: sp.Expr, *, unless: str = "") -> None:
+        """Set the new value of a state at an impulse, in the values just before it.
+
+        With `unless`, only while that switch is off; the mechanism of the switch writes its own update.
+        """
+        needs = (*self._needs, NOT + unless) if unless else self._needs
+        self._updates.append(Update(impulse, state, as_expression(expression), self._mechanism, needs))
 
     def rate_window(self, name: str, unit: str, meaning: str, *, trigger: str = "") -> sp.Symbol:
         """Declare something given at a constant rate between two times, and return its rate.

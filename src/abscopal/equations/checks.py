@@ -10,7 +10,7 @@ from abscopal.domain.errors import ModelError
 from abscopal.domain.registry import unknown_name
 from abscopal.equations.continuity import check_continuity
 from abscopal.equations.dimensions import DimensionMismatch, dimension_of, dimension_of_unit
-from abscopal.equations.pieces import TIME, Impulse, Named, Parameter, Quantity, State, Term, Update
+from abscopal.equations.pieces import NOT, TIME, Impulse, Named, Parameter, Quantity, State, Term, Update
 from abscopal.equations.symbolic import symbol, symbols_of
 
 if TYPE_CHECKING:
@@ -80,7 +80,9 @@ def _names_are_unique(model: "Model", doing: str) -> None:
     double = [name for name, count in Counter([*names, *arguments]).items() if count > 1]
     double += [
         f"{state} at {impulse}"
-        for (impulse, state), count in Counter((u.impulse, u.state) for u in model.pieces.updates).items()
+        for (impulse, state), count in Counter(
+            (u.impulse, u.state) for u in model.pieces.updates if not _replaced(model, u)
+        ).items()
         if count > 1
     ]
     if double:
@@ -90,6 +92,15 @@ def _names_are_unique(model: "Model", doing: str) -> None:
             expected="one piece per name and one update per state and impulse",
             try_="renaming one of them, or writing both changes in one update",
         )
+
+
+def _replaced(model: "Model", update: Update) -> bool:
+    """Whether another update takes this one's place: one of them needs a switch on, the other off."""
+    wanted = {NOT + name for name in update.needs}
+    return any(
+        other.impulse == update.impulse and other.state == update.state and not wanted.isdisjoint(other.needs)
+        for other in model.pieces.updates
+    )
 
 
 def _targets_exist(model: "Model", doing: str) -> None:
@@ -112,7 +123,7 @@ def _targets_exist(model: "Model", doing: str) -> None:
     ]  # fmt: skip
     for piece in pieces:
         for name in piece.needs:
-            if name not in switches:
+            if name.removeprefix(NOT) not in switches:
                 raise unknown_name(f"{doing}: a piece of {piece.mechanism}", name, switches)
 
 

@@ -10,7 +10,7 @@ import sympy as sp
 
 from abscopal.domain.registry import unknown_name
 from abscopal.equations.checks import check, checked_value
-from abscopal.equations.pieces import Impulse, Parameter, Pieces, Quantity, State, Term, Update, Window
+from abscopal.equations.pieces import NOT, Impulse, Parameter, Pieces, Quantity, State, Term, Update, Window
 from abscopal.equations.symbolic import symbols_of
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Model:
         check(self)
 
     def _on(self, needs: tuple[str, ...]) -> bool:
-        return self.off.isdisjoint(needs)
+        return all((name.removeprefix(NOT) in self.off) == name.startswith(NOT) for name in needs)
 
     @cached_property
     def states(self) -> tuple[State, ...]:

@@ -9,6 +9,8 @@ from abscopal.equations.symbolic import symbol
 
 TIME = symbol("t")
 """Time on the simulation's clock. [day]"""
+NOT = "not "
+"""Before the name of a switch: the piece is there while that switch is off."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class State(Named):
     lower : float, optional
         Value the exact solution never falls below; None for no limit.
     needs : tuple of str
-        Switches that must all be on.
+        Switches that must all be on; after `NOT`, off.
     """
 
     initial: sp.Expr

@@ -9,9 +9,9 @@ import numpy as np
 from abscopal.blood.analysis import BloodAnalysis
 from abscopal.blood.blood_dvh import BloodDVH
 from abscopal.blood.forecast import Forecast
+from abscopal.drawing import INK, PALETTE, canvas, to_svg
 from abscopal.knowledge.load import load
 from abscopal.report.html import write_whole
-from abscopal.report.svg import INK, PALETTE, canvas, to_svg
 
 STYLE = """
 :root { --paper: #ffffff; --line: #d8dce2; --ink: #1b1f24; }
