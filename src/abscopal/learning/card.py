@@ -144,7 +144,8 @@ def _answers(card: ModelCard) -> dict[str, str]:
         "title": card.title,
         "purpose": "development with internal validation; external validation is a report of its own",
         "data": "sha256 of the table in the manifest; dates and source: " + TO_THE_AUTHOR,
-        "preparation": "checks for duplicates, units, event order and leakage; notes: " + ("; ".join(card.notes) or "none"),
+        "preparation": "checks for duplicates, units, event order and leakage; notes: "
+        + ("; ".join(card.notes) or "none"),
         "outcome": card.outcome.words(),
         "predictors": ", ".join(card.asked_terms),
         "sample_size": f"{card.n} patients, {card.events} events, {card.n_parameters} candidate parameters, "

@@ -38,7 +38,9 @@ def check_duplicates(table: pd.DataFrame, *, allowed: bool = False) -> list[str]
             raise _twice(f"{repeated} repeated values of {name}")
         if repeated:
             return [f"{repeated} rows repeat a value of {name}: allowed on request, intervals are too narrow"]
-    rest = table.drop(columns=[*identifiers, *(c for c in table.columns if str(c).casefold() in {"row_id", "sample_id"})])
+    rest = table.drop(
+        columns=[*identifiers, *(c for c in table.columns if str(c).casefold() in {"row_id", "sample_id"})]
+    )
     numbers = rest.select_dtypes("number")
     if sum(numbers[name].nunique() > 10 for name in numbers) < 2:
         return []  # too coarse a table to tell two patients from one given twice
@@ -84,9 +86,7 @@ def check_leakage(
     return notes
 
 
-def _check_order(
-    column: pd.Series, name: str, outcome: Outcome, y: FloatArray, known_before: tuple[str, ...]
-) -> None:
+def _check_order(column: pd.Series, name: str, outcome: Outcome, y: FloatArray, known_before: tuple[str, ...]) -> None:
     values = as_numbers(column)
     usable = np.isfinite(values)
     if name in known_before or usable.sum() < 30 or np.ptp(values[usable]) == 0:

@@ -46,6 +46,8 @@ class Request:
         Lift a refusal; the card says so.
     known_before : tuple of str
         Features whose names read like outcomes but that are known at the start.
+    notes : tuple of str
+        What the caller found about the table, for the card.
     """
 
     terms: list[str]
@@ -63,6 +65,7 @@ class Request:
     allow_duplicates: bool = False
     known_before: tuple[str, ...] = ()
     input_sha256: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +111,7 @@ def fit_model(table: pd.DataFrame, outcome: Outcome, request: Request) -> Learne
     alternatives = {term: list(columns) for term, columns in (request.alternatives or {}).items()}
     term_sets = expand_alternatives(request.terms, alternatives)
     require(table, [c for terms in term_sets for c in columns_of(terms)])
-    notes = check_duplicates(table, allowed=request.allow_duplicates) + check_event_order(table)
+    notes = list(request.notes) + check_duplicates(table, allowed=request.allow_duplicates) + check_event_order(table)
     table, y, changed = outcome_values(table, outcome)
     outcome = _with_horizon(outcome, y)
     every = list(dict.fromkeys(term for terms in term_sets for term in terms))
@@ -136,7 +139,12 @@ def _with_horizon(outcome: Outcome, y: FloatArray) -> Outcome:
 
 
 def _validated(
-    chooser: SimplestWithinNoise, table: pd.DataFrame, y: FloatArray, outcome: Outcome, grid: FloatArray, request: Request
+    chooser: SimplestWithinNoise,
+    table: pd.DataFrame,
+    y: FloatArray,
+    outcome: Outcome,
+    grid: FloatArray,
+    request: Request,
 ) -> tuple[tuple[Figure, ...], tuple[Optimism, ...], str]:
     if request.internal == "bootstrap":
         n = max(20, request.n_resamples // 10)
@@ -178,7 +186,11 @@ def _card(
     intercept, slopes = coefficients(chosen.best_, development.sd)
     X = encoder.transform(table)
     filled = np.where(np.isnan(X), np.array(development.mean), X)
-    missing = [f"{name} {100 * share:.0f} %" for name, share in zip(development.names, development.missing, strict=True) if share]
+    missing = [
+        f"{name} {100 * share:.0f} %"
+        for name, share in zip(development.names, development.missing, strict=True)
+        if share
+    ]
     codes = y if outcome.kind == "binary" else y[:, 1]
     events = n_events(y, outcome)
     return ModelCard(
@@ -206,7 +218,9 @@ def _card(
         optimism=optimism,
         intercept=intercept,
         coefficients=slopes,
-        importances=permutation_importance(chosen.best_, table, y, outcome, columns_of(encoder.terms), seed=request.seed),
+        importances=permutation_importance(
+            chosen.best_, table, y, outcome, columns_of(encoder.terms), seed=request.seed
+        ),
         cuts=cuts,
         groups=risk_groups(y, p[:, -1], outcome, cuts),
         development=development,

@@ -70,4 +70,3 @@ def time_and_code(y: Any) -> tuple[FloatArray, NDArray[np.int64]]:
             try_="giving events on day zero a small positive time, and patients without follow-up no row",
         )
     return time, code.astype(np.int64)
-

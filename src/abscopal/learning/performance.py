@@ -109,7 +109,9 @@ def performance(
         len(y), n_resamples=n_resamples, seed=seed, what=what,
     )  # fmt: skip
     return tuple(
-        Figure(name=name, label=LABELS[name], estimate=value if np.isfinite(value) else None, interval=intervals.get(name))
+        Figure(
+            name=name, label=LABELS[name], estimate=value if np.isfinite(value) else None, interval=intervals.get(name)
+        )
         for name, value in figures(y, p, grid, outcome, reference).items()
     )
 

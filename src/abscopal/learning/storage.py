@@ -14,6 +14,8 @@ from pydantic import ValidationError
 
 from abscopal.domain.errors import InputError
 from abscopal.learning.card import ModelCard
+from abscopal.learning.estimators.stored_trees import trees_are_sound
+from abscopal.learning.estimators.tabular import TableModel
 
 if TYPE_CHECKING:
     from abscopal.learning.fit import Learned
@@ -31,12 +33,10 @@ OURS = frozenset({
 })  # fmt: skip
 """Our types that a model file may hold."""
 SCIKIT_LEARN_PARTS = frozenset({
-    "numpy.dtype", "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper", "sklearn._loss.link.LogitLink",
-    "sklearn._loss.link.Interval", "sklearn._loss._loss.CyHalfBinomialLoss", "sklearn._loss.loss.HalfBinomialLoss",
-    "sklearn.ensemble._hist_gradient_boosting.gradient_boosting._CompactPredictor",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor", "sklearn.tree._tree.Tree",
+    "sklearn.utils._bunch.Bunch",
 })  # fmt: skip
-"""Private parts of scikit-learn's boosting and forests that skops does not trust by itself."""
+"""Private parts of scikit-learn's trees that skops does not trust by itself; `stored_trees` checks them."""
 
 
 def save_model(model: "Learned", path: Path) -> Path:
@@ -85,7 +85,7 @@ def _parts(path: Path) -> tuple[bytes, bytes]:
         raise _refused(path, f"no readable archive ({type(exc).__name__})") from exc
 
 
-def _estimator(path: Path, packed: bytes) -> object:
+def _estimator(path: Path, packed: bytes) -> TableModel:
     from skops.io import get_untrusted_types, loads
     from skops.io.exceptions import UntrustedTypesFoundException
 
@@ -96,12 +96,15 @@ def _estimator(path: Path, packed: bytes) -> object:
         strange = sorted(set(get_untrusted_types(data=packed)) - OURS - SCIKIT_LEARN_PARTS)
         if strange:
             raise _refused(path, f"the type {strange[0]}, which no model of ours holds")
-        return loads(packed, trusted=sorted(OURS | SCIKIT_LEARN_PARTS))
+        estimator = loads(packed, trusted=sorted(OURS | SCIKIT_LEARN_PARTS))
     except (
         zipfile.BadZipFile, UntrustedTypesFoundException, json.JSONDecodeError, KeyError, ValueError, TypeError,
         AttributeError, ImportError, RecursionError, UnicodeDecodeError,
     ) as exc:  # fmt: skip
         raise _refused(path, f"an estimator that cannot be read ({type(exc).__name__})") from exc
+    if not isinstance(estimator, TableModel) or not trees_are_sound(estimator):
+        raise _refused(path, "an estimator of another kind, or a tree whose branches lead nowhere")
+    return estimator
 
 
 def _refused(path: Path, found: str) -> InputError:

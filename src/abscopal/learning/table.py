@@ -93,7 +93,9 @@ def outcome_values(table: pd.DataFrame, outcome: Outcome) -> tuple[pd.DataFrame,
             try_="coding the event as 0 and 1",
         )
     known = values.notna().all(axis=1).to_numpy()
-    notes = [f"{int((~known).sum())} of {len(known)} patients have no outcome and are left out"] if (~known).any() else []
+    notes = (
+        [f"{int((~known).sum())} of {len(known)} patients have no outcome and are left out"] if (~known).any() else []
+    )
     kept, values = table.loc[known].reset_index(drop=True), values.loc[known]
     code = values[outcome.event].to_numpy(dtype=np.float64)
     _check_codes(code, outcome)
@@ -161,7 +163,11 @@ def unit_of(column: str, stated: str | None = None) -> str:
         Neither is there, or they disagree.
     """
     named = next((u for u in PER_YEAR if re.search(rf"(^|[^a-z]){u}s?([^a-z]|$)", column.casefold())), None)
-    if stated is not None and stated not in PER_YEAR or stated is None and named is None or stated and named not in (None, stated):
+    if (
+        (stated is not None and stated not in PER_YEAR)
+        or (stated is None and named is None)
+        or (stated and named not in (None, stated))
+    ):
         raise UnitError(
             doing=f"finding the unit of the times {column}",
             found=f"the unit {stated} for a column named in {named}s" if named and stated else f"{stated or 'no unit'}",

@@ -120,7 +120,9 @@ def check_transport(encoder: FeatureEncoder, development: Development, table: pd
     unknown = _unknown(encoder, table)
     out = float((scores > 1).mean())
     flagged = [row.name for row in rows if row.flagged]
-    notes = [f"{split_term(term)[1]}: {', '.join(names)} not in the development cohort" for term, names in unknown.items()]
+    notes = [
+        f"{split_term(term)[1]}: {', '.join(names)} not in the development cohort" for term, names in unknown.items()
+    ]
     if flagged:
         notes.append("shifted: " + ", ".join(flagged))
     if out > rules["outliers_flagged"]:
@@ -146,7 +148,9 @@ def _shift(development: Development, X: FloatArray, index: int, limit: float) ->
     mean, sd = development.mean[index], development.sd[index]
     here = float(known.mean()) if len(known) else None
     difference = None if here is None or sd == 0 else (here - mean) / sd
-    outside = float(((known < development.low[index]) | (known > development.high[index])).mean()) if len(known) else 0.0
+    outside = (
+        float(((known < development.low[index]) | (known > development.high[index])).mean()) if len(known) else 0.0
+    )
     absent = float(1 - len(known) / len(column))
     return FeatureShift(
         name=development.names[index], mean_development=mean, mean_here=here, standardised_difference=difference,

@@ -148,7 +148,13 @@ def validate_column(table: pd.DataFrame, column: str, outcome: Outcome, **option
         )  # fmt: skip
     width = 1 if outcome.kind == "binary" else len(score_times(y, outcome.kind)) + 1
     return validate_probabilities(
-        np.repeat(p[:, None], width, axis=1), y, outcome, table, notes=notes, title=f"Probabilities in {column}", **options
+        np.repeat(p[:, None], width, axis=1),
+        y,
+        outcome,
+        table,
+        notes=notes,
+        title=f"Probabilities in {column}",
+        **options,
     )
 
 
@@ -244,7 +250,9 @@ def _unit_doubt(card: ModelCard, y: FloatArray, outcome: Outcome) -> list[str]:
     limit = load(RULES)["follow_up_ratio"]
     if 1 / limit <= ratio <= limit:
         return []
-    return [f"UNIT IN DOUBT: median time {ratio:.3g} times that of the development cohort; the model counts in {outcome.unit}s"]
+    return [
+        f"UNIT IN DOUBT: median time {ratio:.3g} times that of the development cohort; the model counts in {outcome.unit}s"
+    ]
 
 
 def _subgroups(
@@ -262,7 +270,9 @@ def _subgroups(
     by_sex, by_age = sex or _named(table, SEX), age or _named(table, AGE)
     if by_sex:
         for value, rows in table.groupby(by_sex).indices.items():
-            masks[f"{by_sex} = {value:g}" if isinstance(value, float) else f"{by_sex} = {value}"] = _mask(rows, len(table))
+            masks[f"{by_sex} = {value:g}" if isinstance(value, float) else f"{by_sex} = {value}"] = _mask(
+                rows, len(table)
+            )
     if by_age:
         ages = as_numbers(table[by_age])
         middle = float(np.nanmedian(ages))

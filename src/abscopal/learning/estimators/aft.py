@@ -37,6 +37,7 @@ class WeibullAFT(SurvivalEstimator):
         varying = np.ptp(X, axis=0) > 0
         self.center_, spread = X.mean(axis=0), X.std(axis=0)
         table = pd.DataFrame((X[:, varying] - self.center_[varying]) / spread[varying]).rename(columns="x{}".format)
+        names = list(table.columns)
         unit = float(np.median(time))  # keeps the search near one, whatever the unit of time
         table["time"], table["event"] = time / unit, code == 1
         try:
@@ -52,7 +53,7 @@ class WeibullAFT(SurvivalEstimator):
             ) from exc
         scale = fitted.params_["lambda_"]
         self.coef_ = np.zeros(X.shape[1])
-        self.coef_[varying] = scale.drop("Intercept").to_numpy() / spread[varying]
+        self.coef_[varying] = scale[names].to_numpy() / spread[varying]
         self.intercept_ = float(scale["Intercept"] + np.log(unit))
         self.shape_ = float(np.exp(fitted.params_["rho_"]["Intercept"]))
 

@@ -73,9 +73,7 @@ class FineGray(SurvivalEstimator):
         self.coef_ = np.zeros(X.shape[1])
         self.center_ = X.mean(axis=0)
         start, stop, event, weight, patient = _pseudo_rows(time, code)
-        self.coef_ = weighted_cox(
-            X[patient], stop, event, penalizer=self.penalizer, entry=start, weights=weight
-        )
+        self.coef_ = weighted_cox(X[patient], stop, event, penalizer=self.penalizer, entry=start, weights=weight)
         relative = np.exp(self._risk(X))
         times = np.unique(time[code == 1])
         at_risk = np.array([
@@ -112,5 +110,3 @@ def _pseudo_rows(
         patient.append(np.full(len(later), index))
     joined = [np.concatenate(part) for part in (start, stop, event, weight, patient)]
     return joined[0], joined[1], joined[2], joined[3], joined[4].astype(np.int64)
-
-

@@ -90,6 +90,7 @@ def weighted_cox(
         return np.zeros(X.shape[1])
     spread = X[:, varying].std(axis=0)
     table = pd.DataFrame((X[:, varying] - X[:, varying].mean(axis=0)) / spread).rename(columns="x{}".format)
+    names = list(table.columns)
     table["time"], table["event"] = time, event
     options: dict[str, Any] = {}
     if entry is not None:
@@ -108,5 +109,5 @@ def weighted_cox(
             expected="a likelihood with a maximum",
             try_="a larger penalty, fewer features, or more events",
         ) from exc
-    coefficients[varying] = fitted.params_.to_numpy() / spread
+    coefficients[varying] = fitted.params_[names].to_numpy() / spread
     return coefficients

@@ -57,9 +57,7 @@ class SurvivalStack(SurvivalEstimator):
         return np.asarray(np.tensordot(self.weights_, np.array(parts), axes=1))
 
 
-def _simplex_weights(
-    held_out: FloatArray, time: FloatArray, code: NDArray[np.int64], times: FloatArray
-) -> FloatArray:
+def _simplex_weights(held_out: FloatArray, time: FloatArray, code: NDArray[np.int64], times: FloatArray) -> FloatArray:
     root = np.sqrt(censoring_weights(time, code, times)).ravel()
     happened = ((time[:, None] <= times[None, :]) & (code == 1)[:, None]).ravel()
     design = held_out.reshape(len(held_out), -1).T * root[:, None]

@@ -11,7 +11,13 @@ Statistics = Callable[[NDArray[np.int64]], Mapping[str, float]]
 
 
 def bootstrap_intervals(
-    statistics: Statistics, n: int, *, n_resamples: int = 500, seed: int = 0, level: float = 0.95, what: str = "bootstrap"
+    statistics: Statistics,
+    n: int,
+    *,
+    n_resamples: int = 500,
+    seed: int = 0,
+    level: float = 0.95,
+    what: str = "bootstrap",
 ) -> dict[str, tuple[float, float] | None]:
     """Percentile interval of each statistic.
 

@@ -82,9 +82,7 @@ def integrated_brier(time: FloatArray, code: NDArray[np.int64], p: FloatArray, t
     return float(trapezoid(brier_at(time, code, p, times), times) / (times[-1] - times[0]))
 
 
-def null_probability(
-    time: FloatArray, code: NDArray[np.int64], times: FloatArray, n: int | None = None
-) -> FloatArray:
+def null_probability(time: FloatArray, code: NDArray[np.int64], times: FloatArray, n: int | None = None) -> FloatArray:
     """What a model without features says: the Aalen-Johansen curve, repeated for `n` patients."""
     curve = cumulative_incidence(time, code)(times)
     return np.broadcast_to(curve, (len(time) if n is None else n, len(times)))

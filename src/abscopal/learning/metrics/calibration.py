@@ -160,5 +160,3 @@ def _natural_spline(x: FloatArray, knots: FloatArray) -> FloatArray:
         for k in knots[:-2]
     ]
     return np.column_stack([x, *bends])
-
-
