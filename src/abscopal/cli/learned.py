@@ -81,7 +81,7 @@ def toxicity_fit(
     """Fit a complication model; dose features gEUD:ORGAN (fitted exponent), V30:ORGAN, D50:ORGAN, mean:ORGAN."""
     from abscopal.learning.outcome import Outcome
     from abscopal.learning.table import read_table, unit_of
-    from abscopal.toxicity.learned import check_means, is_dose_feature, with_dose_features
+    from abscopal.toxicity.learned import check_histograms, is_dose_feature, with_dose_features
 
     rows = read_table(table)
     kind: Any = "binary" if not time else "competing" if competing else "survival"
@@ -89,7 +89,7 @@ def toxicity_fit(
     terms = _terms(features)
     rows, alternatives = with_dose_features(rows, terms)
     organs = dict.fromkeys(term.rpartition(":")[2] for term in terms if is_dose_feature(term.removeprefix("log:")))
-    notes = tuple(note for organ in organs for note in check_means(rows, organ))
+    notes = tuple(note for organ in organs for note in check_histograms(rows, organ))
     request = _request(
         terms, model, internal, folds, repeats, resamples, seed, known_before, allow_few_events, allow_duplicates, table
     )

@@ -128,13 +128,13 @@ TO_THE_AUTHOR = "left to the author: the software cannot know it"
 def checklist(card: ModelCard) -> tuple[ChecklistRow, ...]:
     """The TRIPOD+AI checklist with what this card answers; what only an author can know says so."""
     answers = _answers(card)
-    table = load(RULES).table("tripod_ai")
+    rows = load(RULES).table("tripod_ai").to_dict("records")
     return tuple(
         ChecklistRow(
-            item=int(row.item), section=str(row.section), topic=str(row.topic),
-            answer=answers.get(str(row.answered_by), TO_THE_AUTHOR),
+            item=int(row["item"]), section=row["section"], topic=row["topic"],
+            answer=answers.get(row["answered_by"], TO_THE_AUTHOR),
         )
-        for row in table.itertuples()
+        for row in rows
     )  # fmt: skip
 
 
@@ -163,7 +163,7 @@ def _answers(card: ModelCard) -> dict[str, str]:
         "performance": shown,
         "updating": "none in this fit",
         "limitations": "single development table; " + ("; ".join(card.notes) or "no note"),
-        "usability": "missing inputs are imputed; unknown categories and patients unlike the development cohort are flagged",
+        "usability": "missing inputs are imputed; unknown categories and patients unlike those fitted on are flagged",
     }
 
 

@@ -84,7 +84,7 @@ class FeatureEncoder(TransformerMixin, BaseEstimator):
         column = _column(X, name)
         if term in self.levels_:
             text = _labels(column)
-            found = np.column_stack([
+            found: FloatArray = np.column_stack([
                 *((text == level).to_numpy(dtype=np.float64) for level in self.levels_[term][1:]), np.empty((len(X), 0))
             ])  # fmt: skip
             found[text.isna().to_numpy()] = np.nan
@@ -101,7 +101,7 @@ class FeatureEncoder(TransformerMixin, BaseEstimator):
                 doing=f"taking ln(1 + {name})", found=f"{np.nanmin(values):g}", expected="values above -1",
                 try_=f"the term {name} without the logarithm",
             )  # fmt: skip
-        return np.log1p(values)[:, None]
+        return np.asarray(np.log1p(values)[:, None])
 
 
 def _column(X: pd.DataFrame, name: str) -> pd.Series:

@@ -86,7 +86,7 @@ class Learned:
         return check_transport(self.estimator.encoder_, self.card.development, table)
 
     def probabilities(self, table: pd.DataFrame, times: Any = None) -> FloatArray:
-        """Probability of the event by each time, shape (n, k); at the horizon when `times` is left out. [1]"""
+        """Probability of the event by each time, shape (n, k); at the horizon when `times` is left out. [1]."""
         require(table, columns_of(list(self.card.terms)))
         at = np.atleast_1d(self.outcome.horizon if times is None else np.asarray(times, dtype=np.float64))
         return event_probability(self.estimator, table, self.outcome.kind, at)

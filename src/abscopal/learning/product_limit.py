@@ -48,7 +48,7 @@ def kaplan_meier(time: FloatArray, event: NDArray[np.bool_]) -> StepFunction:
     """
     distinct, place, at_risk = _at_risk(time)
     events = np.bincount(place, weights=event.astype(np.float64), minlength=len(distinct))
-    return StepFunction(distinct, np.cumprod(1 - events / at_risk), 1.0)
+    return StepFunction(distinct, np.cumprod(1 - events / at_risk, dtype=np.float64), 1.0)
 
 
 def censoring_survival(time: FloatArray, code: NDArray[np.int64]) -> StepFunction:

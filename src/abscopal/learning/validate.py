@@ -29,7 +29,7 @@ AGE = re.compile(r"^age$|^age[_ .](years?|at[_ .].*|y)$", re.I)
 
 
 class CalibrationCurve(BaseModel):
-    """The flexible curve with its pointwise interval. [1]"""
+    """The flexible curve with its pointwise interval. [1]."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,7 +40,7 @@ class CalibrationCurve(BaseModel):
 
 
 class DecisionCurve(BaseModel):
-    """Net benefit of acting above each threshold; acting on nobody has 0. [1]"""
+    """Net benefit of acting above each threshold; acting on nobody has 0. [1]."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -251,7 +251,7 @@ def _unit_doubt(card: ModelCard, y: FloatArray, outcome: Outcome) -> list[str]:
     if 1 / limit <= ratio <= limit:
         return []
     return [
-        f"UNIT IN DOUBT: median time {ratio:.3g} times that of the development cohort; the model counts in {outcome.unit}s"
+        f"UNIT IN DOUBT: median time {ratio:.3g} times the development cohort's; the model counts in {outcome.unit}s"
     ]
 
 

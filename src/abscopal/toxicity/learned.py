@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from abscopal.domain.errors import InputError, UnitError
 from abscopal.knowledge.load import load
@@ -33,10 +34,13 @@ class Histograms:
         Ascending, from 0. [Gy]
     volume : array, shape (n, m)
         Share of the volume that receives at least each dose, not increasing. [1]
+    mended : array of bool, shape (n,)
+        Rose somewhere; what rose is cut to the level before.
     """
 
     dose: FloatArray
     volume: FloatArray
+    mended: NDArray[np.bool_]
 
     def bins(self) -> tuple[FloatArray, FloatArray]:
         """Middle dose of each bin [Gy], shape (m,), and the share of the volume in it, shape (n, m).
@@ -48,7 +52,7 @@ class Histograms:
         return middle, np.column_stack([-np.diff(self.volume, axis=1), self.volume[:, -1]])
 
     def geud(self, a: float) -> FloatArray:
-        """Generalised equivalent uniform dose with exponent `a`, shape (n,). [Gy]"""
+        """Generalised equivalent uniform dose with exponent `a`, shape (n,). [Gy]."""
         middle, share = self.bins()
         top = middle[-1]
         return np.asarray(top * (share @ (middle / top) ** a) ** (1 / a))
@@ -58,7 +62,7 @@ class Histograms:
         return 100 * np.array([np.interp(dose, self.dose, row) for row in self.volume])
 
     def dose_at(self, percent: float) -> FloatArray:
-        """Least dose to the hottest `percent` of the volume, shape (n,). [Gy]"""
+        """Least dose to the hottest `percent` of the volume, shape (n,). [Gy]."""
         return np.array([np.interp(-percent / 100, -row, self.dose) for row in self.volume])
 
 
@@ -99,16 +103,21 @@ def histograms(table: pd.DataFrame, organ: str) -> Histograms:
             doing=doing, found=f"no volume above {volume.max():g}", expected="per cent, 0 to 100",
             try_="multiplying fractions by 100",
         )  # fmt: skip
-    rising = (np.diff(volume, axis=1) > 0.5).any(axis=1)
-    if rising.any():
+    rising = _rising(volume)
+    if rising.mean() > load(SHEET)["rising_share"]:
         raise InputError(
-            doing=doing, found=f"{int(rising.sum())} histograms that rise with dose",
+            doing=doing, found=f"{int(rising.sum())} of {len(rising)} histograms that rise with dose",
             expected="cumulative histograms: volume with at least each dose", try_="cumulating differential ones",
         )  # fmt: skip
     volume = np.minimum.accumulate(volume, axis=1)
     if doses[0] > 0:
         doses, volume = [0.0, *doses], np.column_stack([np.full(len(table), 100.0), volume])
-    return Histograms(np.array(doses), volume / 100)
+    return Histograms(np.array(doses), volume / 100, rising)
+
+
+def _rising(volume: FloatArray) -> NDArray[np.bool_]:
+    """Patients whose per cent of volume rises with dose by more than half a point."""
+    return np.asarray((np.diff(volume, axis=1) > 0.5).any(axis=1))
 
 
 def is_dose_feature(name: str) -> bool:
@@ -154,32 +163,32 @@ def _values(curve: Histograms, name: str) -> FloatArray:
     return curve.geud(float(a) if a is not None else 1.0)
 
 
-def check_means(table: pd.DataFrame, organ: str) -> list[str]:
-    """Compare the integral of each histogram with the stated mean in `ORGAN_mean`, Gy or cGy.
+def check_histograms(table: pd.DataFrame, organ: str) -> list[str]:
+    """Notes on histograms that rise, or whose integral differs from the mean in `ORGAN_mean` (Gy or cGy).
 
     Raises
     ------
     UnitError
         Most means agree in neither unit.
     """
-    column = f"{organ}_mean"
+    curves, column = histograms(table, organ), f"{organ}_mean"
+    notes = []
+    if curves.mended.any():
+        notes.append(f"{int(curves.mended.sum())} histograms of {organ} rise with dose; the rise is cut off")
     if column not in table.columns:
-        return []
-    computed, stated = histograms(table, organ).geud(1.0), as_numbers(table[column])
+        return notes
+    computed, stated = curves.geud(1.0), as_numbers(table[column])
     apart = {unit: np.abs(stated / scale - computed) for unit, scale in (("Gy", 1.0), ("cGy", 100.0))}
     unit = min(apart, key=lambda name: float(np.nanmedian(apart[name])))
-    limit = load(SHEET)["mean_tolerance"]
-    if float(np.nanmedian(apart[unit])) > limit:
+    typical, limit = float(np.nanmedian(apart[unit])), load(SHEET)["mean_tolerance"]
+    if typical > limit:
         raise UnitError(
-            doing=f"comparing {column} with the histograms",
-            found=f"a typical difference of {float(np.nanmedian(apart[unit])):.1f} Gy",
-            expected=f"means within {limit:g} Gy of the integral, in Gy or cGy",
-            try_="checking the units of both",
-        )
+            doing=f"comparing {column} with the histograms", found=f"a typical difference of {typical:.1f} Gy",
+            expected=f"means within {limit:g} Gy of the integral, in Gy or cGy", try_="checking the units of both",
+        )  # fmt: skip
     off = int((apart[unit] > limit).sum())
-    notes = [f"{column} is in cGy; the histograms are in Gy"] if unit == "cGy" else []
-    return (
-        [*notes, f"{off} of {len(table)} patients: {column} differs from the histogram by more than {limit:g} Gy"]
-        if off
-        else notes
-    )
+    if unit == "cGy":
+        notes.append(f"{column} is in cGy; the histograms are in Gy")
+    if off:
+        notes.append(f"{off} of {len(table)} patients: {column} differs from the histogram by more than {limit:g} Gy")
+    return notes

@@ -58,7 +58,7 @@ class WeibullAFT(SurvivalEstimator):
         self.shape_ = float(np.exp(fitted.params_["rho_"]["Intercept"]))
 
     def _risk(self, X: FloatArray) -> FloatArray:
-        return -(X - self.center_) @ self.coef_
+        return np.asarray(-(X - self.center_) @ self.coef_)
 
     def _event_probability(self, X: FloatArray, times: FloatArray) -> FloatArray:
         with np.errstate(divide="ignore"):

@@ -83,7 +83,7 @@ class FineGray(SurvivalEstimator):
         self.baseline_time_, self.baseline_hazard_ = times, np.cumsum(events / at_risk)
 
     def _risk(self, X: FloatArray) -> FloatArray:
-        return (X - self.center_) @ self.coef_
+        return np.asarray((X - self.center_) @ self.coef_)
 
     def _event_probability(self, X: FloatArray, times: FloatArray) -> FloatArray:
         baseline = StepFunction(self.baseline_time_, self.baseline_hazard_, 0.0)(times)

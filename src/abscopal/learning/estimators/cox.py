@@ -41,10 +41,10 @@ class PenalisedCox(SurvivalEstimator):
         self.baseline_time_, self.baseline_hazard_ = baseline.time, baseline.value
 
     def _risk(self, X: FloatArray) -> FloatArray:
-        return (X - self.center_) @ self.coef_
+        return np.asarray((X - self.center_) @ self.coef_)
 
     def cumulative_hazard(self, X: FloatArray, times: FloatArray) -> FloatArray:
-        """Cumulative hazard at each time, shape (n, k). [1]"""
+        """Cumulative hazard at each time, shape (n, k). [1]."""
         baseline = StepFunction(self.baseline_time_, self.baseline_hazard_, 0.0)
         return np.exp(np.clip(self._risk(X), -50, 50))[:, None] * baseline(times)[None, :]
 

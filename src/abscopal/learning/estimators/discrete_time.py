@@ -77,7 +77,7 @@ class DiscreteTimeHazard(SurvivalEstimator):
 
     def _risk(self, X: FloatArray) -> FloatArray:
         """Mean cumulative hazard over the intervals: expected events, whatever the time."""
-        return self._cumulative_hazard(X, self.edges_[1:]).mean(axis=1)
+        return np.asarray(self._cumulative_hazard(X, self.edges_[1:]).mean(axis=1))
 
     def _event_probability(self, X: FloatArray, times: FloatArray) -> FloatArray:
         return -np.expm1(-self._cumulative_hazard(X, times))

@@ -50,8 +50,8 @@ class MultiplyImputed(MetaEstimatorMixin, BaseEstimator):
         self.imputers_, self.estimators_ = [], []
         for copy in range(self.n_imputations if missing else 1):
             imputer = IterativeImputer(
-                sample_posterior=missing, max_iter=10, tol=1e-2, keep_empty_features=True, min_value=low, max_value=high,
-                random_state=self.random_state + copy,
+                sample_posterior=missing, max_iter=10, tol=1e-2, keep_empty_features=True, min_value=low,
+                max_value=high, random_state=self.random_state + copy,
             )  # fmt: skip
             complete = imputer.fit_transform(X) if missing else X
             self.imputers_.append(imputer if missing else None)

@@ -50,7 +50,7 @@ class SurvivalStack(SurvivalEstimator):
 
     def _risk(self, X: FloatArray) -> FloatArray:
         """Mean probability of the event over the grid of times."""
-        return self._event_probability(X, self.times_).mean(axis=1)
+        return np.asarray(self._event_probability(X, self.times_).mean(axis=1))
 
     def _event_probability(self, X: FloatArray, times: FloatArray) -> FloatArray:
         parts = [model.predict_event_probability(X, times) for model in self.fitted_]

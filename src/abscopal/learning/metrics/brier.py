@@ -11,7 +11,7 @@ from abscopal.learning.product_limit import censoring_survival, cumulative_incid
 
 
 def brier(y: NDArray[Any], p: FloatArray) -> float:
-    """Mean squared difference of outcome and probability: 0 is perfect. [1]
+    """Mean squared difference of outcome and probability: 0 is perfect. [1].
 
     References
     ----------
@@ -76,7 +76,7 @@ def brier_at(
 
 
 def integrated_brier(time: FloatArray, code: NDArray[np.int64], p: FloatArray, times: FloatArray) -> float:
-    """Brier score averaged over the span of `times` by the trapezoid rule. [1]"""
+    """Brier score averaged over the span of `times` by the trapezoid rule. [1]."""
     if len(times) == 1:
         return float(brier_at(time, code, p, times)[0])
     return float(trapezoid(brier_at(time, code, p, times), times) / (times[-1] - times[0]))

@@ -61,7 +61,8 @@ def calibration(y: NDArray[np.float64], p: FloatArray, kind: Kind, horizon: floa
     Austin PC, Steyerberg EW, Stat Med 2019 (ICI); Austin PC et al., Stat Med 2020 (censored). Recalled.
     """
     p = np.clip(np.asarray(p, dtype=np.float64), EDGE, 1 - EDGE)
-    grid = np.linspace(*np.quantile(p, (0.01, 0.99)), 60)
+    low, high = np.quantile(p, (0.01, 0.99)).tolist()
+    grid = np.linspace(low, high, 60)
     if kind == "binary":
         outcome = np.asarray(y, dtype=np.float64).ravel()
         observed, shift, slope = float(outcome.mean()), *_logistic(outcome, p)
@@ -152,7 +153,7 @@ def _natural_spline(x: FloatArray, knots: FloatArray) -> FloatArray:
     span = (knots[-1] - knots[0]) ** 2
 
     def cubed(k: float) -> FloatArray:
-        return np.maximum(x - k, 0) ** 3 / span
+        return np.asarray(np.maximum(x - k, 0) ** 3 / span)
 
     last, before = knots[-1], knots[-2]
     bends = [

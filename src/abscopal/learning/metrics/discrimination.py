@@ -12,14 +12,14 @@ CHUNK = 2000
 
 
 def auc(y: NDArray[Any], p: FloatArray) -> float:
-    """Area under the receiver operating curve of a binary outcome; NaN where one class is missing. [1]"""
+    """Area under the receiver operating curve of a binary outcome; NaN where one class is missing. [1]."""
     from sklearn.metrics import roc_auc_score
 
     return float(roc_auc_score(y, p)) if len(np.unique(y)) == 2 else float("nan")
 
 
 def harrell_c(time: FloatArray, code: NDArray[np.int64], risk: FloatArray) -> float:
-    """Share of comparable pairs in which the earlier event has the higher risk. [1]
+    """Share of comparable pairs in which the earlier event has the higher risk. [1].
 
     A patient with a competing event is taken to outlive all events of interest (Wolbers et al. 2009).
 
@@ -45,7 +45,7 @@ def uno_c(
     tau: float,
     reference: tuple[FloatArray, NDArray[np.int64]] | None = None,
 ) -> float:
-    """Concordance up to `tau` that does not depend on how patients were censored. [1]
+    """Concordance up to `tau` that does not depend on how patients were censored. [1].
 
     Each pair weighs 1/G(T⁻)² of its earlier event, G being the censoring of `reference`.
 
@@ -70,7 +70,7 @@ def uno_c(
 
 
 def auc_at(time: FloatArray, code: NDArray[np.int64], risk: FloatArray, at: float) -> float:
-    """Area under the curve at a time: patients with the event by then against those without it. [1]
+    """Area under the curve at a time: patients with the event by then against those without it. [1].
 
     Cumulative cases weigh 1/G(T⁻), those with a competing event by then count as controls with
     the same weight, those still followed weigh 1/G(t).
