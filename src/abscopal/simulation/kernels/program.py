@@ -104,7 +104,7 @@ def program(model: Model, observed: Sequence[str] = (), sensitivities: Sequence[
     more = None
     if sensitivities:
         chosen = directions_of(model, sensitivities)
-        more = tangent(graph, chosen, rates, jacobian, time_rates, initial, impulses)
+        more = tangent(graph, chosen, rates, jacobian, time_rates, initial, impulses, quantities)
         outputs += more.outputs()
     return Program(
         graph=graph,
