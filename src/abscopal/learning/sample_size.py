@@ -25,8 +25,11 @@ def heuristic_shrinkage(X: FloatArray, y: FloatArray, outcome: Outcome) -> float
     ----------
     Van Houwelingen JC, Le Cessie S, Stat Med 1990 (recalled).
     """
-    import statsmodels.api as sm
+    from statsmodels.duration.hazard_regression import PHReg
+    from statsmodels.genmod.families import Binomial
+    from statsmodels.genmod.generalized_linear_model import GLM
     from statsmodels.tools.sm_exceptions import PerfectSeparationError
+    from statsmodels.tools.tools import add_constant
 
     X = X[:, np.ptp(X, axis=0) > 0]
     if not X.shape[1]:
@@ -36,11 +39,11 @@ def heuristic_shrinkage(X: FloatArray, y: FloatArray, outcome: Outcome) -> float
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             if outcome.kind == "binary":
-                fit = sm.GLM(y, sm.add_constant(X), family=sm.families.Binomial()).fit()
+                fit = GLM(y, add_constant(X), family=Binomial()).fit()
                 statistic = 2 * (fit.llf - fit.llnull)
             else:
                 time, code = time_and_code(y)
-                model = sm.PHReg(time, X, status=code == 1)
+                model = PHReg(time, X, status=code == 1)
                 statistic = 2 * (model.fit().llf - model.loglike(np.zeros(X.shape[1])))
     except (PerfectSeparationError, np.linalg.LinAlgError, ValueError):
         return None

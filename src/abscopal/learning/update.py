@@ -120,12 +120,11 @@ def _log_likelihood(event: FloatArray, weight: FloatArray, eta: FloatArray) -> f
 def _fit(
     X: FloatArray, event: FloatArray, weight: FloatArray, offset: FloatArray | None = None
 ) -> tuple[NDArray[np.float64], float]:
-    import statsmodels.api as sm
+    from statsmodels.genmod.families import Binomial
+    from statsmodels.genmod.generalized_linear_model import GLM
 
     design = np.column_stack([np.ones(len(event)), X])
     kept = weight > 0
     shift = np.zeros(len(event)) if offset is None else offset
-    found = sm.GLM(
-        event[kept], design[kept], family=sm.families.Binomial(), offset=shift[kept], freq_weights=weight[kept]
-    ).fit()
+    found = GLM(event[kept], design[kept], family=Binomial(), offset=shift[kept], freq_weights=weight[kept]).fit()
     return np.asarray(found.params), _log_likelihood(event, weight, design @ found.params + shift)

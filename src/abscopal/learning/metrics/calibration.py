@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,17 +80,19 @@ def calibration(y: NDArray[np.float64], p: FloatArray, kind: Kind, horizon: floa
 
 def _logistic(y: FloatArray, p: FloatArray) -> tuple[float, float]:
     """Intercept with the logit as offset, and slope on the logit; NaN where the outcome never varies."""
-    import statsmodels.api as sm
+    from statsmodels.genmod.families import Binomial
+    from statsmodels.genmod.generalized_linear_model import GLM
+    from statsmodels.tools.tools import add_constant
 
     if y.min() == y.max():
         return float("nan"), float("nan")
     eta = logit(p)
-    shift = sm.GLM(y, np.ones((len(y), 1)), family=sm.families.Binomial(), offset=eta).fit().params[0]
+    shift = GLM(y, np.ones((len(y), 1)), family=Binomial(), offset=eta).fit().params[0]
     if np.ptp(eta) == 0:
         return float(shift), float("nan")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # perfect separation: the slope is then very large, and shown so
-        slope = sm.GLM(y, sm.add_constant(eta, has_constant="add"), family=sm.families.Binomial()).fit().params[1]
+        slope = GLM(y, add_constant(eta, has_constant="add"), family=Binomial()).fit().params[1]
     return float(shift), float(slope)
 
 
@@ -126,7 +129,7 @@ def _log_hazard(time: FloatArray, code: NDArray[np.int64], p: FloatArray, horizo
     return float(shift), float(model.coef_[0])
 
 
-def _proportional(X: FloatArray, time: FloatArray, code: NDArray[np.int64], penalizer: float = 0.0):  # type: ignore[no-untyped-def]
+def _proportional(X: FloatArray, time: FloatArray, code: NDArray[np.int64], penalizer: float = 0.0) -> Any:
     from abscopal.learning.estimators.competing import FineGray
     from abscopal.learning.estimators.cox import PenalisedCox
 
