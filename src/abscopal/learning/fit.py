@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from abscopal.domain.manifest import make_manifest
 from abscopal.learning.card import Comparison, ModelCard, Optimism, OutcomeRecord
@@ -85,6 +86,7 @@ class Learned:
         require(table, columns_of(list(self.card.terms)))
         return check_transport(self.estimator.encoder_, self.card.development, table)
 
+    @threadpool_limits.wrap(limits=1)
     def probabilities(self, table: pd.DataFrame, times: Any = None) -> FloatArray:
         """Probability of the event by each time, shape (n, k); at the horizon when `times` is left out. [1]."""
         require(table, columns_of(list(self.card.terms)))
@@ -92,6 +94,7 @@ class Learned:
         return event_probability(self.estimator, table, self.outcome.kind, at)
 
 
+@threadpool_limits.wrap(limits=1)  # the threads of small fits wait for each other longer than they work
 def fit_model(table: pd.DataFrame, outcome: Outcome, request: Request) -> Learned:
     """Fit, validate internally and describe a prediction model.
 

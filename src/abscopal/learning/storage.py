@@ -34,9 +34,9 @@ OURS = frozenset({
 """Our types that a model file may hold."""
 SCIKIT_LEARN_PARTS = frozenset({
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor", "sklearn.tree._tree.Tree",
-    "sklearn.utils._bunch.Bunch",
+    "sklearn.utils._bunch.Bunch", "numpy.dtype", "sklearn.impute._iterative._ImputerTriplet",
 })  # fmt: skip
-"""Private parts of scikit-learn's trees that skops does not trust by itself; `stored_trees` checks them."""
+"""Parts of scikit-learn's models that skops does not trust by itself; `stored_trees` checks the trees."""
 
 
 def save_model(model: "Learned", path: Path) -> Path:

@@ -110,6 +110,8 @@ def _as_binary(y: FloatArray, kind: Kind, horizon: float) -> tuple[FloatArray, F
         return np.asarray(y, dtype=np.float64).ravel(), np.ones(len(y))
     time, code = time_and_code(y)
     weight = censoring_weights(time, code, np.array([horizon]))[:, 0]
+    # Weights vary, so they carry less information than their sum: scaled to the effective number of patients (Kish).
+    weight *= weight.sum() / (weight @ weight)
     return ((time <= horizon) & (code == 1)).astype(np.float64), weight
 
 

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier
-from threadpoolctl import threadpool_limits
 
 from abscopal.learning.estimators.survival import SurvivalEstimator
 from abscopal.learning.outcome import FloatArray
@@ -59,16 +58,14 @@ class DiscreteTimeHazard(SurvivalEstimator):
         )  # fmt: skip
         self.classifier_ = clone(chosen)
         if 0 < self.rate_ < 1:  # one class alone has nothing to learn: the hazard is that class
-            with threadpool_limits(1, user_api="openmp"):  # idle threads of small fits slow a shared machine
-                self.classifier_.fit(rows, labels)
+            self.classifier_.fit(rows, labels)
 
     def _hazards(self, X: FloatArray) -> FloatArray:
         middle = (self.edges_[:-1] + self.edges_[1:]) / 2
         if self.rate_ in (0.0, 1.0):
             return np.full((len(X), len(middle)), self.rate_)
         rows = np.column_stack([np.repeat(X, len(middle), axis=0), np.tile(middle, len(X))])
-        with threadpool_limits(1, user_api="openmp"):
-            return np.asarray(self.classifier_.predict_proba(rows)[:, 1]).reshape(len(X), len(middle))
+        return np.asarray(self.classifier_.predict_proba(rows)[:, 1]).reshape(len(X), len(middle))
 
     def _cumulative_hazard(self, X: FloatArray, times: FloatArray) -> FloatArray:
         steps = -np.log1p(-np.clip(self._hazards(X), 0, 1 - 1e-12))
