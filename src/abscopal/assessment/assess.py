@@ -108,6 +108,7 @@ def _compute(case: Case, patient: Patient, course: Course, *, quick: bool) -> di
         "window": place_course(course, quick=quick),
         "alternatives": tuple(alternative_row(row) for row in alternatives),
         "alternatives_notes": ALTERNATIVES_NOTES,
+        "toxicity": toxicity.summary,
         "risks": toxicity.risks,
         "risks_not_computable": toxicity.not_computable,
         "risk_anchors": toxicity.anchors,

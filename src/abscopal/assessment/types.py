@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from abscopal.domain.manifest import RESEARCH_USE, Manifest
 from abscopal.domain.risk import Risk
 from abscopal.stratification.score import Score
-from abscopal.toxicity.answer import NotComputable
+from abscopal.toxicity.answer import NotComputable, ToxicitySummary
 from abscopal.trials.nearest import TrialRow
 from abscopal.trials.summary import EvidenceSummary
 
@@ -223,6 +223,7 @@ class Assessment(Part):
     window: WindowAnswer
     alternatives: tuple[AlternativeRow, ...]
     alternatives_notes: tuple[str, ...]
+    toxicity: ToxicitySummary
     risks: tuple[Risk, ...]
     risks_not_computable: tuple[NotComputable, ...]
     risk_anchors: tuple[NotComputable, ...]

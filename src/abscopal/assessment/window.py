@@ -15,13 +15,12 @@ from abscopal.domain.regimen import Regimen
 from abscopal.pharmacology.drugs import drug_class
 from abscopal.regimens.search import Alternative, Cost
 from abscopal.window.course import Placement, window_for
+from abscopal.window.ensemble import parameter_scatter
 from abscopal.window.surface import Surface, Window, gain_surface
 from abscopal.window.uncertainty import Spread, WindowUncertainty, ablate_window, window_uncertainty
 
 LEVELS = (0.5, 0.8)
-COARSE_DOSES = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0, 16.0, 20.0, 25.0, 30.0)  # Gy
-COARSE_NOTE = f"Bounds of the scattered draws are read on {len(COARSE_DOSES)} doses, the others on every whole Gy."
-DRAWS = 40
+DRAWS = 200
 SEED = 20260204
 
 
@@ -41,7 +40,9 @@ def place_course(course: Course, *, quick: bool = False) -> WindowAnswer:
     if not quick:
         ablations = ablate_window(n=n, experiment=placement.experiment)
         ablations.pop("full")
-        scatter = window_uncertainty(n, draws=DRAWS, seed=SEED, doses=COARSE_DOSES, experiment=placement.experiment)
+        setup = placement.experiment
+        draws = parameter_scatter(setup.model, DRAWS, seed=SEED, fixed=setup.parameters)
+        scatter = window_uncertainty(n, ensemble=draws, experiment=setup)
     return _answer(course, placement, surface, ablations, scatter)
 
 
@@ -73,7 +74,7 @@ def _answer(
         map_doses_gy=tuple(surface.doses.tolist()),
         map_fractions=tuple(int(n) for n in surface.n_fractions),
         map_gain=tuple(tuple(np.round(row, 5).tolist()) for row in surface.gain),
-        notes=(*placement.notes, *([] if scatter is None else (*scatter.notes[-1:], COARSE_NOTE))),
+        notes=(*placement.notes, *([] if scatter is None else scatter.notes[-1:])),
     )
 
 

@@ -11,9 +11,9 @@ from abscopal.blood.analysis import BloodAnalysis
 from abscopal.blood.blood_dvh import BloodDVH
 from abscopal.blood.forecast import Forecast
 from abscopal.blood.immune_dose import Association, outcome_associations
+from abscopal.drawing import INK, PALETTE, canvas, to_svg
 from abscopal.knowledge.load import load
 from abscopal.report.html import write_whole
-from abscopal.report.svg import INK, PALETTE, canvas, to_svg
 
 STYLE = """
 :root { --paper: #ffffff; --line: #d8dce2; --ink: #1b1f24; }

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from abscopal.dose.dicom.intake import Case
 from abscopal.dose.grid import DoseGrid, Volume
 from abscopal.dose.structures import Structure, occupancy
-from abscopal.report.svg import PALETTE, canvas, to_svg
+from abscopal.drawing import PALETTE, canvas, to_svg
 
 FloatArray = NDArray[np.float64]
 STEP = 1.5  # mm between drawn points

@@ -18,7 +18,7 @@ def add_growth(p: Parts) -> None:
     g, K, kM, alpha, beta, dT = p.numbers("g K kM alpha beta dT")
     with p.m.mechanism("growth and radiation"):
         p.m.impulse("fraction", "one fraction of radiation", _fraction_arguments(p), trigger="fraction")
-        for i, (V, M, kill, d) in enumerate(p.each("V M kill d")):
+        for i, (V, M, kill) in enumerate(p.each("V M kill")):
             start = p.number("V_irradiated" if i in p.irradiated else "V_other", name=f"V0_{i}")
             p.m.state(f"V_{i}", "mm^3", f"viable volume of lesion {i}", initial=start)
             p.m.state(f"M_{i}", "mm^3", f"doomed volume of lesion {i}", initial=0)
@@ -27,9 +27,9 @@ def add_growth(p: Parts) -> None:
             p.m.rate(f"V_{i}", "killed by effectors", -kill * V)
             p.m.rate(f"M_{i}", "killed by effectors", kill * V)
             p.m.rate(f"M_{i}", "clearance", -kM * M)
-            survival = lq_l_survival(d, alpha, beta, dT)
-            p.m.update("fraction", f"V_{i}", V * survival)
-            p.m.update("fraction", f"M_{i}", M + V * (1 - survival))
+            survival = p.average(i, lambda d: lq_l_survival(d, alpha, beta, dT), p.tumour_dose(i))
+            p.m.update("fraction", f"V_{i}", V * survival, unless="hypoxia")
+            p.m.update("fraction", f"M_{i}", M + V * (1 - survival), unless="hypoxia")
 
 
 def add_killing(p: Parts) -> None:

@@ -8,7 +8,7 @@ def add_antigen(p: Parts) -> None:
     """Antigen flux of each lesion and their sum."""
     with p.m.mechanism("antigen", switch="priming", meaning="antigen with adjuvant activates dendritic cells"):
         (rV,) = p.numbers("rV")
-        kM = p.m["kM"]
+        kM = p.number("kM")
         p.m.quantity("J", "mm^3/day", "antigen flux from all lesions")
         for i, (V, M, kill, rel) in enumerate(p.each("V M kill rel")):
             p.m.quantity(f"rel_{i}", "mm^3/day", f"antigen flux from lesion {i}")

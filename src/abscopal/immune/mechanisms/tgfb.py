@@ -12,4 +12,4 @@ def add_tgfb(p: Parts) -> None:
             p.m.rate(f"B_{i}", "return to baseline", kB * (1 - B))
             p.m.contribute(f"Sup_{i}", "TGF-β", B / KB)
             p.m.contribute(f"f_B_{i}", "exclusion", 1 / (1 + fB * B))
-            p.m.update("fraction", f"B_{i}", B + bd * d)
+            p.m.update("fraction", f"B_{i}", B + p.average(i, lambda dose: bd * dose, d))

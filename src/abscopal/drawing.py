@@ -79,3 +79,14 @@ def _own_ids(text: str, prefix: str) -> str:
 
 def _attribute(text: str) -> str:
     return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+
+
+_ALONE = {"currentColor": "#1a1a1a", "var(--line)": "#d9d9d9", "var(--paper)": "#ffffff"}
+"""Colours of a figure that stands in a file of its own, where no page says them."""
+
+
+def standalone(svg: str) -> str:
+    """The figure as the text of an SVG file: the page's colours replaced by dark ink on white."""
+    for variable, colour in _ALONE.items():
+        svg = svg.replace(variable, colour)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + svg.replace("<svg ", '<svg style="background:#ffffff" ', 1)

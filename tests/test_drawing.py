@@ -1,7 +1,7 @@
 import re
 from xml.etree import ElementTree
 
-from abscopal.report.svg import canvas, to_svg
+from abscopal.drawing import canvas, standalone, to_svg
 
 
 def _figure(title: str) -> str:
@@ -30,3 +30,12 @@ def test_figures_reach_for_nothing_outside() -> None:
     root = ElementTree.fromstring(_figure("one"))
     links = [value for node in root.iter() for key, value in node.attrib.items() if key.endswith("href")]
     assert all(link.startswith(("#", "data:")) for link in links)
+
+
+def test_a_figure_in_a_file_of_its_own_names_its_colours():
+    with canvas(2, 2) as (figure, axes):
+        axes.plot([0, 1])
+        text = standalone(to_svg(figure, "a line"))
+    assert "currentColor" not in text
+    assert "var(--" not in text
+    ElementTree.fromstring(text.encode())

@@ -1,0 +1,1 @@
+"""Fitted prediction models held to account: estimators, resampling, metrics, model cards."""
