@@ -89,7 +89,7 @@ def _compute(case: Case, patient: Patient, course: Course, *, quick: bool) -> di
     exposure = exposure_of(dvhs)
     blood = immune_blood(dvhs, case.plan, patient, course.n_fractions)
     alc = immune_alc(blood, patient, course)
-    toxicity = toxicity_of(dvhs, patient, course)
+    toxicity = toxicity_of(dvhs, patient, course).answer
     alternatives = isoeffective_alternatives(
         course.regimen,
         alpha_beta=course.alpha_beta,
