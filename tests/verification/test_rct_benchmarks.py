@@ -33,7 +33,8 @@ def test_levamisole_with_fluorouracil_is_shown_and_alone_is_not():
 
 def test_chemotherapy_added_to_radiotherapy_in_the_pharynx_trial_is_not_shown():
     trial = read_trial(
-        FOLDER / "pharynx_rtog.csv", arm="fac_treatm", treated="2", control="1", time="time", event="event", unit="year",
+        FOLDER / "pharynx_rtog.csv", arm="fac_treatm", treated="2", control="1", time="time", event="event",
+        unit="year",
         covariates=["num_age", "num_cond", "num_tstage", "num_nstage"], patient="pid",
     )  # fmt: skip
     found = analyse_benefit(trial)
