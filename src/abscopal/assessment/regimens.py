@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from abscopal.assessment.evidence import toxicity_of
-from abscopal.assessment.immune import immune_alc, immune_blood, rescaled_blood
+from abscopal.assessment.immune import immune_alc, immune_blood
 from abscopal.assessment.organs import TARGET_ROLES, case_dvhs
 from abscopal.assessment.plan import Course
 from abscopal.assessment.types import RegimenChoice
+from abscopal.blood.compare import refractionated
 from abscopal.blood.exposure import BloodDose
 from abscopal.domain.patient import Patient
 from abscopal.domain.regimen import Regimen
@@ -171,7 +172,7 @@ def _costs(
     fraction = immune_blood(dvhs, case.plan, patient, course.n_fractions) if blood is None else blood
 
     def lymphocytes(candidate: Candidate) -> Estimate | None:
-        scaled = rescaled_blood(fraction, candidate.dose / course.dose_per_fraction)
+        scaled = refractionated(fraction, candidate.dose / course.dose_per_fraction)
         alc = immune_alc(scaled, patient, replace(course, regimen=_regimen(candidate, course)))
         return None if alc is None else Estimate(alc.nadir, *alc.nadir_band)
 
@@ -184,7 +185,7 @@ def _costs(
             n_fractions=candidate.n,
             dose_per_fraction=candidate.dose,
         )
-        free = toxicity_of(moved, patient, here).summary.complication_free
+        free = toxicity_of(moved, patient, here).answer.summary.complication_free
         if free is None:
             return None
         low, high = free.interval

@@ -55,13 +55,13 @@ def regimens(
     """Search dose, fractions, spacing, target and ICI start within limits; show what no other regimen beats."""
     from abscopal.assessment.plan import plan_course
     from abscopal.assessment.regimens import regimen_problem, verdict_of
-    from abscopal.cli.assess import _text
+    from abscopal.cli.assess import read_text
     from abscopal.domain.patient import read_patient
     from abscopal.dose.dicom.intake import read_case
     from abscopal.regimens.candidates import Grid
     from abscopal.regimens.decide import search_regimens
 
-    person = read_patient(_text(patient), name=patient.name)
+    person = read_patient(read_text(patient), name=patient.name)
     grid = Grid(
         doses=tuple(dose or ()),
         fractions=tuple(fractions or ()),
