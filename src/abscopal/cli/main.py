@@ -13,7 +13,19 @@ from typing import Annotated
 import typer
 
 from abscopal import __version__
-from abscopal.cli import assess, blood, demo, knowledge, sample, simulate, stratify, toxicity, trials, window
+from abscopal.cli import (
+    assess,
+    blood,
+    demo,
+    interchange,
+    knowledge,
+    sample,
+    simulate,
+    stratify,
+    toxicity,
+    trials,
+    window,
+)
 from abscopal.cli.console import errors
 from abscopal.domain.errors import AbscopalError
 
@@ -27,6 +39,7 @@ app = typer.Typer(
 )
 for module in (assess, blood, demo, sample, simulate, window):
     module.add_to(app)
+app.add_typer(interchange.app, name="interchange")
 app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(stratify.app, name="stratify")
 app.add_typer(toxicity.app, name="toxicity")

@@ -1,15 +1,15 @@
 """An SBML file as a checked document: bounded, without a DTD, of core SBML alone, and consistent."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import iterparse
 
 from abscopal.domain.errors import InputError, UnsupportedError
 from abscopal.interchange.extra import libsbml
 
 LARGEST = 32 * 2**20
 """Bytes of a file at most."""
-_PART_OF_CORE = "l3v2extendedmath"
-"""What libSBML keeps in a package of its own although Level 3 Version 2 has it."""
 _OLDEST, _NEWEST = (2, 4), (3, 2)
 
 
@@ -40,7 +40,7 @@ def read_document(source: str | Path) -> Any:
             expected="Level 2 Version 4 to Level 3 Version 2",
             try_="converting the file with libSBML",
         )
-    _refuse_packages(document)
+    _refuse_packages(text)
     for category in (module.LIBSBML_CAT_UNITS_CONSISTENCY, module.LIBSBML_CAT_MODELING_PRACTICE):
         document.setConsistencyChecks(category, False)
     document.checkConsistency()
@@ -49,6 +49,7 @@ def read_document(source: str | Path) -> Any:
         raise InputError(
             doing="reading SBML", found="no model", expected="a document with a model", try_="another file"
         )
+    _refuse_constructs(document.getModel())
     for option in ("expandFunctionDefinitions", "promoteLocalParameters"):
         wanted = module.ConversionProperties()
         wanted.addOption(option, True)
@@ -77,6 +78,8 @@ def _text(source: str | Path) -> str:
             doing="reading SBML", found=f"bytes that are not UTF-8 at {exc.start}", expected="a file in UTF-8",
             try_="saving it as UTF-8",
         ) from exc  # fmt: skip
+    if not text.lstrip().startswith("<?xml"):
+        text = f'<?xml version="1.0" encoding="UTF-8"?>{text}'  # libSBML would add a line and count it
     for declared in ("<!DOCTYPE", "<!ENTITY"):
         place = text.upper().find(declared)
         if place >= 0:
@@ -94,7 +97,8 @@ def _refuse_errors(document: Any, doing: str) -> None:
     for k in range(document.getNumErrors()):
         error = document.getError(k)
         if error.getSeverity() >= module.LIBSBML_SEV_ERROR:
-            message = " ".join(error.getMessage().split())
+            said = [line.strip() for line in error.getMessage().splitlines() if line.strip()]
+            message = " ".join(said[-2:])  # after the rule it breaks comes what breaks it
             raise InputError(
                 doing=doing,
                 found=f"line {error.getLine()}: {message[:300]} (libSBML {error.getErrorId()})",
@@ -103,19 +107,30 @@ def _refuse_errors(document: Any, doing: str) -> None:
             )
 
 
-def _refuse_packages(document: Any) -> None:
-    """Refuse packages whose constructs change what the model means."""
-    names = [document.getPlugin(k).getPackageName() for k in range(document.getNumPlugins())]
-    needed = [name for name in names if name != _PART_OF_CORE and document.getPackageRequired(name)]
-    needed += [
-        document.getUnknownPackagePrefix(k)
-        for k in range(document.getNumUnknownPackages())
-        if document.getPkgRequired(document.getUnknownPackageURI(k))
-    ]
-    if needed:
+def _refuse_constructs(model: Any) -> None:
+    """Refuse what cannot be written as rates and values; before a conversion, which would drop it silently."""
+    rules = [model.getRule(k) for k in range(model.getNumRules())]
+    reactions = [model.getReaction(k) for k in range(model.getNumReactions())]
+    found = [("algebraicRule", rule, "an algebraic rule") for rule in rules if rule.isAlgebraic()]
+    found += [("reaction", one, "a fast reaction") for one in reactions if one.isSetFast() and one.getFast()]
+    for kind, element, what in found:
         raise UnsupportedError(
-            doing="reading SBML",
-            found=f"the required package {needed[0]!r}",
-            expected="core SBML, or packages that do not change the mathematics",
-            try_="flattening the model with the program that wrote it",
+            doing=f"reading the {kind} {element.getId()!r} on line {element.getLine()}",
+            found=what,
+            expected="rules and reactions that give rates or values",
+            try_="writing it as an assignment, or with rates of its own",
         )
+
+
+def _refuse_packages(text: str) -> None:
+    """Refuse packages, known to libSBML or not, that say they change what the model means."""
+    _, root = next(iterparse(BytesIO(text.encode()), events=("start",)))  # noqa: S314 - without a DTD, see `_text`
+    for name, value in root.attrib.items():
+        space, _, local = name.removeprefix("{").rpartition("}")
+        if local == "required" and value.strip() in {"true", "1"}:
+            raise UnsupportedError(
+                doing="reading SBML",
+                found=f"the required package {space!r}",
+                expected="core SBML, or packages that do not change the mathematics",
+                try_="flattening the model with the program that wrote it",
+            )

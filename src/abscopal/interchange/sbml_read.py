@@ -10,7 +10,7 @@ from typing import Any
 
 import sympy as sp
 
-from abscopal.domain.errors import InputError, ModelError, UnsupportedError
+from abscopal.domain.errors import InputError, ModelError
 from abscopal.equations.builder import ModelBuilder
 from abscopal.equations.model import Model
 from abscopal.equations.pieces import TIME
@@ -29,14 +29,14 @@ class SbmlModel:
     ----------
     model : Model
         Its units are not compared: many files give none. Its clock runs in the file's own unit of time.
-    species : dict of str to str
-        Compartment of each species whose symbol is a concentration; empty text for one that is an amount.
+    species : dict of str to (str, bool)
+        Compartment of each species, and whether its symbol is a concentration and not an amount.
     names : dict of str to str
         Symbol of each identifier of the file.
     """
 
     model: Model
-    species: dict[str, str]
+    species: dict[str, tuple[str, bool]]
     names: dict[str, str]
 
 
@@ -83,7 +83,6 @@ class _Reader:
 
     def read(self) -> SbmlModel:
         """The whole model."""
-        self._refuse()
         self._collect()
         self.builder = ModelBuilder(self.source.getName() or self.source.getId() or "SBML model", checked_units=False)
         self.formulas = Formulas({old: symbol(new) for old, new in self.names.items()}, self._delayed)
@@ -110,18 +109,8 @@ class _Reader:
                 doing=f"building the model of {self.builder.name!r}", found=exc.found, expected=exc.expected,
                 try_=exc.try_,
             ) from exc  # fmt: skip
-        concentrations = {
-            one.name: self.names[one.compartment] if one.is_concentration else "" for one in self.species.values()
-        }
-        return SbmlModel(model, concentrations, self.names)
-
-    def _refuse(self) -> None:
-        for rule in _each(self.source.getListOfRules()):
-            if rule.isAlgebraic():
-                raise _unsupported(rule, "algebraicRule", "", "an algebraic rule")
-        for reaction in _each(self.source.getListOfReactions()):
-            if reaction.isSetFast() and reaction.getFast():
-                raise _unsupported(reaction, "reaction", reaction.getId(), "a fast reaction")
+        meaning = {one.name: (one.compartment, one.is_concentration) for one in self.species.values()}
+        return SbmlModel(model, meaning, self.names)
 
     def _collect(self) -> None:
         """Names, values, what is constant, and the rules."""
@@ -355,15 +344,6 @@ def _each(listed: Any) -> list[Any]:
 
 def _where(element: Any, kind: str, name: str) -> str:
     return f"the {kind} {name!r} on line {element.getLine()}"
-
-
-def _unsupported(element: Any, kind: str, name: str, what: str) -> UnsupportedError:
-    return UnsupportedError(
-        doing=f"reading {_where(element, kind, name)}",
-        found=what,
-        expected="rules and reactions that give rates or values",
-        try_="writing it as an assignment, or with rates of its own",
-    )
 
 
 def _valueless(element: Any, kind: str, name: str) -> InputError:
