@@ -8,7 +8,9 @@ import pytest
 from abscopal.domain.errors import InputError, UnsupportedError
 from tests.interchange.cases import (
     AB,
+    DELAY,
     L3,
+    TIME,
     K,
     ap,
     compartment,
@@ -62,6 +64,9 @@ ONE = ("Parameters", parameter("x", 1.0, "false") + K)
         (document(("Compartments", compartment()), ("Species", species("A", 1.0)), ("Parameters", K), ("Reactions", reaction("J", ['<speciesReference species="A" constant="true"/>'], [], leaf("k")))), InputError, "no stoichiometry"),
         (document(ONE, ("Events", event(ap("gt", "x", 2.0), {"k": 1.0}))), InputError, "k"),
         (document(("Parameters", parameter("x", 1.0, "false")), ("Rules", rule("rate", "x", ap('<csymbol encoding="text" definitionURL="http://www.sbml.org/sbml/symbols/delay">d</csymbol>', "x", "x")))), InputError, "lag"),
+        (document(ONE, ("Events", event(ap("gt", ap(DELAY, "x", 1.0), 2.0), {"x": 1.0}))), InputError, "past_1"),
+        (document(ONE, ("Events", event(ap("gt", TIME, 2.0), {"x": ap(DELAY, "x", 1.0)}))), InputError, "past_1"),
+        ('<sbml xmlns="http://www.sbml.org/sbml/level1" level="1" version="2"><model><listOfParameters><parameter name="x" value="1"/></listOfParameters></model></sbml>', UnsupportedError, "Level 1"),
         (document(ONE, ("Rules", f'<rateRule variable="x">{math("<semantics/>")}</rateRule>')), InputError, "line"),
     ],
 )  # fmt: skip

@@ -23,8 +23,9 @@ from abscopal.interchange.sbml_write import write_sbml  # noqa: E402
 from abscopal.interchange.timed import timed  # noqa: E402
 
 TIGHT = Tolerance(relative=1e-10, absolute=1e-12)
+GIVEN = [Event(0.0, "bolus", {"mg": 2.0}), Event(1.0, "kill", {"d": 2.0}), Event(1.0, "bolus", {"mg": 3.0})]
 COURSES = {
-    "decay": (decay(), [Event(0.0, "bolus", {"mg": 2.0}), Event(1.0, "kill", {"d": 2.0}), Event(1.0, "bolus", {"mg": 3.0})]),
+    "decay": (decay(), GIVEN),
     "infused": (infused(), []),
     "HIRES": (hires(), []),
     "chain": (reversible_chain(4), []),
