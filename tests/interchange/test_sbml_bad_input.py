@@ -66,7 +66,7 @@ ONE = ("Parameters", parameter("x", 1.0, "false") + K)
         (document(("Parameters", parameter("x", 1.0, "false")), ("Rules", rule("rate", "x", ap('<csymbol encoding="text" definitionURL="http://www.sbml.org/sbml/symbols/delay">d</csymbol>', "x", "x")))), InputError, "lag"),
         (document(ONE, ("Events", event(ap("gt", ap(DELAY, "x", 1.0), 2.0), {"x": 1.0}))), InputError, "past_1"),
         (document(ONE, ("Events", event(ap("gt", TIME, 2.0), {"x": ap(DELAY, "x", 1.0)}))), InputError, "past_1"),
-        ('<sbml xmlns="http://www.sbml.org/sbml/level1" level="1" version="2"><model><listOfParameters><parameter name="x" value="1"/></listOfParameters></model></sbml>', UnsupportedError, "Level 1"),
+        ('<sbml xmlns="http://www.sbml.org/sbml/level1" level="1" version="2"><model><listOfCompartments><compartment name="C"/></listOfCompartments><listOfParameters><parameter name="x" value="1"/></listOfParameters></model></sbml>', UnsupportedError, "Level 1"),
         (document(ONE, ("Rules", f'<rateRule variable="x">{math("<semantics/>")}</rateRule>')), InputError, "line"),
     ],
 )  # fmt: skip

@@ -176,6 +176,17 @@ def test_two_regimens_differ_only_where_the_drug_matters():
     assert any("only" in entry.reason for entry in compared.not_compared)  # hypophysitis
 
 
+def test_no_ici_means_no_immune_event_in_a_comparison():
+    without, with_ici = case_toxicity(thorax(), 30), case_toxicity(thorax(), 30, {"ici": "anti-PD-1"})
+    compared = compare_toxicity(without, with_ici)
+    found = {row.label: row for row in compared.rows}
+    assert found["Hypothyroidism"].first == 0.0
+    assert found["Hypothyroidism"].difference == pytest.approx(0.07)
+    assert found["Hypothyroidism"].interval[0] > 0
+    assert compared.not_compared == ()
+    assert compared.complication_free.difference < 0
+
+
 def test_a_histogram_in_centigray_is_refused():
     with pytest.raises(UnitError, match="dividing by 100"):
         assess_toxicity({"Heart": spread("Heart", np.linspace(0, 2000, 50))}, 30)

@@ -108,6 +108,9 @@ class AlcForecast(Part):
     grade_band: tuple[int, int]
     grade_limits: tuple[Finite, ...]
     alpha_band: tuple[Finite, Finite]
+    p_grade3_or_worse: Finite
+    p_grade4: Finite
+    days_to_recovery: Finite | None
     status: str
     notes: tuple[str, ...]
 
@@ -118,6 +121,7 @@ class ImmuneDose(Part):
     edric: Quantity
     edric_terms: tuple[Quantity, ...]
     edric_context: tuple[str, ...]
+    indices: tuple[Quantity, ...]
     blood: tuple[Quantity, ...]
     alc: AlcForecast | None
     alc_not_computable: str = ""

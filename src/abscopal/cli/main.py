@@ -19,6 +19,7 @@ from abscopal.cli import (
     demo,
     interchange,
     knowledge,
+    learned,
     sample,
     simulate,
     stratify,
@@ -43,6 +44,7 @@ app.add_typer(interchange.app, name="interchange")
 app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(stratify.app, name="stratify")
 app.add_typer(toxicity.app, name="toxicity")
+learned.add_to(toxicity.app, stratify.app)
 app.add_typer(trials.app, name="trials")
 
 

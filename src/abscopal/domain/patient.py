@@ -161,6 +161,24 @@ class History(_Section):
     tumour_location: Literal["upper", "middle", "lower"] | None = Field(
         None, description="lung lobe level of the primary", examples=["upper"]
     )
+    rt_setting: Literal["definitive", "postoperative"] | None = Field(
+        None, description="radiotherapy alone or with drugs, or after surgery", examples=["definitive"]
+    )
+    tumour_side: Literal["left", "right"] | None = Field(
+        None, description="side of the primary, for paired organs", examples=["left"]
+    )
+    tumour_site: Literal["larynx", "pharynx", "oral_cavity"] | None = Field(
+        None, description="head and neck: site of the primary", examples=["pharynx"]
+    )
+    xerostomia_baseline: Literal["none", "mild", "moderate_severe"] | None = Field(
+        None, description="head and neck: dry mouth before RT", examples=["none"]
+    )
+    xerostomia_baseline_score: Annotated[int, Field(ge=0, le=3)] | None = Field(
+        None, description="head and neck: the same as a score", examples=[0]
+    )
+    dysphagia_baseline: Literal["grade_0_1", "grade_2", "grade_3plus"] | None = Field(
+        None, description="head and neck: swallowing before RT", examples=["grade_0_1"]
+    )
 
 
 class DrugSchedule(_Section):

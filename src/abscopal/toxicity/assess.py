@@ -8,14 +8,15 @@ import numpy as np
 from abscopal.domain.errors import InputError, UnitError
 from abscopal.dose.dvh import DVH
 from abscopal.knowledge.load import load
-from abscopal.toxicity.answer import Difference, ToxicityAnswer, ToxicityComparison, Uncovered
+from abscopal.toxicity.answer import Difference, OrganRisk, ToxicityAnswer, ToxicityComparison, Uncovered
 from abscopal.toxicity.covariates import Covariates, ici_class
 from abscopal.toxicity.evaluate import evaluate_models, none
 from abscopal.toxicity.offsets import ici_offsets
-from abscopal.toxicity.summary import Drawn, DrawnSummary, summarise
+from abscopal.toxicity.summary import Drawn, DrawnSummary, complication_free, summarise
 from abscopal.toxicity.table import SHEET, load_models
 from abscopal.toxicity.uncertainty import DRAWS, interval_of
 
+NOTHING = Drawn(0.0, np.zeros(1))
 SHARED_DRAWS = "both under the same draws of every model parameter: the interval is of the difference, not of two risks"
 
 
@@ -108,35 +109,49 @@ def compare_toxicity(
         Second less first. Rows that only one of them has, or that rest on different models, are
         listed as not compared.
     """
-    one, other = (
-        {(row.label, row.organ): row for row in case.answer.summary.rows} for case in (first, second)
-    )  # fmt: skip
-    rows: list[Difference] = []
+    pairs: dict[tuple[str, str], tuple[OrganRisk, Drawn, Drawn]] = {}
     apart: list[Uncovered] = []
-    for key in dict.fromkeys((*one, *other)):
-        shown = one.get(key) or other[key]
-        if key not in one or key not in other:
-            reason = f"computable for {names[0] if key in one else names[1]} only"
-        elif _model(one[key]) != _model(other[key]):
-            reason = f"different models: {_model(one[key])} and {_model(other[key])}"
+    for key, row in {**_rows(second), **_rows(first)}.items():
+        reason = _apart(key, first, second, names)
+        if reason:
+            apart.append(Uncovered(toxicity=row.toxicity, label=f"{row.label}, {row.organ}", reason=reason))
         else:
-            a, b = first.drawn.rows[key], second.drawn.rows[key]
-            rows.append(_difference(shown.label, shown.organ, shown.grade, a, b))
-            continue
-        apart.append(Uncovered(toxicity=shown.toxicity, label=f"{shown.label}, {shown.organ}", reason=reason))
+            one, other = (case.drawn.rows.get(key, NOTHING) for case in (first, second))
+            pairs[key] = (row, one, other)
+    rows = [_difference(row.label, row.organ, row.grade, a, b) for row, a, b in pairs.values()]
+    counted = [(a, b) for row, a, b in pairs.values() if row.counted]
+    before, after = (complication_free([pair[side] for pair in counted]) for side in (0, 1))
     return ToxicityComparison(
         first=names[0],
         second=names[1],
         rows=tuple(rows),
-        complication_free=_free(first, second),
+        complication_free=None
+        if before is None or after is None
+        else _difference("Complication-free of the counted rows", "assuming independence", "", before, after),
         not_compared=tuple(apart),
         notes=(SHARED_DRAWS,),
     )
 
 
-def _model(row: object) -> str:
-    radiation = getattr(row, "radiation", None)
-    return radiation.what if radiation is not None else "no radiation model"
+def _rows(case: CaseToxicity) -> dict[tuple[str, str], OrganRisk]:
+    return {(row.label, row.organ): row for row in case.answer.summary.rows}
+
+
+def _apart(key: tuple[str, str], first: CaseToxicity, second: CaseToxicity, names: tuple[str, str]) -> str:
+    """Why a complication cannot be compared, or ""; an immune event without any ICI is none at all."""
+    one, other = _rows(first).get(key), _rows(second).get(key)
+    if one is None or other is None:
+        present, absent = (one or other), (first if one is None else second)
+        if present is not None and present.radiation is None and not absent.answer.summary.ici:
+            return ""
+        return f"computable for {names[0] if other is None else names[1]} only"
+    if _model(one) != _model(other):
+        return f"different models: {_model(one)} and {_model(other)}"
+    return ""
+
+
+def _model(row: OrganRisk) -> str:
+    return row.radiation.what if row.radiation is not None else "no radiation model"
 
 
 def _difference(label: str, organ: str, grade: str, first: Drawn, second: Drawn) -> Difference:
@@ -152,15 +167,6 @@ def _difference(label: str, organ: str, grade: str, first: Drawn, second: Drawn)
         interval=(float(low), float(high)),
         share_lower=float(np.mean(draws < 0)),
     )
-
-
-def _free(first: CaseToxicity, second: CaseToxicity) -> Difference | None:
-    """Difference of the complication-free probabilities, where both are products of the same rows."""
-    if first.drawn.free is None or second.drawn.free is None:
-        return None
-    if first.answer.summary.complication_free_of != second.answer.summary.complication_free_of:
-        return None
-    return _difference("Complication-free", "assuming independence", "", first.drawn.free, second.drawn.free)
 
 
 def _check(dvhs: Mapping[str, DVH], n_fractions: int) -> None:

@@ -116,6 +116,13 @@ def _evaluation(model: NtcpModel, case: _Case, draws: int, seed: int) -> Evaluat
     if wrong:
         need = f"physical-dose DVH of {', '.join(wrong)}"
         return none(model, f"not computable: needs {need}", (need,))
+    needs = tuple(
+        f"volume of {case.organs[p.organ].name}"
+        for p in model.predictors
+        if p.statistic.endswith("_cc") and not case.organs[p.organ].dvh.volume_cm3 > 0
+    )
+    if needs:
+        return none(model, "not computable: needs " + ", ".join(needs), needs)
     converted = {label: in_model_dose(e.dvh, model, case.n_fractions) for label, e in case.organs.items()}
     values: dict[str, Value] = {p.name: figure(converted[p.organ], p.statistic) for p in model.predictors if p.organ}
     values |= {name: value for name, value in case.facts.items() if value is not None}

@@ -63,6 +63,9 @@ def _first(options: list[str], dvhs: Mapping[str, DVH]) -> tuple[Exposure, ...] 
     for option in options:
         parts = option.split("+")
         if all(part in dvhs for part in parts):
+            unknown = tuple(f"volume of {part}" for part in parts if not dvhs[part].volume_cm3 > 0)
+            if len(parts) > 1 and unknown:
+                return Absent(unknown)
             found = dvhs[parts[0]] if len(parts) == 1 else union([dvhs[part] for part in parts], option)
             notes = () if option == options[0] else (f"{options[0]} is not contoured: {option} used in its place",)
             return (Exposure(option, found, notes),)

@@ -48,11 +48,10 @@ class Drawn:
 
 @dataclass(frozen=True, eq=False)
 class DrawnSummary:
-    """A summary with the draws behind each row and behind the complication-free probability."""
+    """A summary with the draws behind each row, by label and organ."""
 
     summary: ToxicitySummary
     rows: Mapping[tuple[str, str], Drawn]
-    free: Drawn | None
 
 
 def summarise(
@@ -92,7 +91,7 @@ def summarise(
         if not leads and rate is not None:
             joined.append(case.join(None))
     counted = [(row, drawn) for row, drawn in joined if row.counted]
-    free = _complication_free([drawn for _, drawn in counted])
+    free = complication_free([drawn for _, drawn in counted])
     summary = ToxicitySummary(
         ici=ici,
         rows=tuple(row for row, _ in joined),
@@ -102,7 +101,7 @@ def summarise(
         complication_free_of=tuple(f"{row.label}, {row.organ}" for row, _ in counted),
         notes=NOTES,
     )
-    return DrawnSummary(summary, {(row.label, row.organ): drawn for row, drawn in joined}, free)
+    return DrawnSummary(summary, {(row.label, row.organ): drawn for row, drawn in joined})
 
 
 def _leads(endpoint: Mapping[Any, Any], evaluations: Sequence[Evaluation]) -> tuple[list[Evaluation], dict[str, float]]:
@@ -233,8 +232,11 @@ def _combined(dose: Drawn | None, immune: Drawn | None) -> Drawn:
     return Drawn(point, independent_causes(dose.draws, immune.draws, k))
 
 
-def _complication_free(counted: Sequence[Drawn]) -> Drawn | None:
+def complication_free(counted: Sequence[Drawn]) -> Drawn | None:
+    """Probability of none of them, taken as independent; None of nothing."""
     if not counted:
         return None
-    point = float(np.prod([1 - drawn.point for drawn in counted]))
-    return Drawn(point, np.asarray(np.prod([1 - drawn.draws for drawn in counted], axis=0)))
+    point, draws = 1.0, np.ones(1)
+    for drawn in counted:
+        point, draws = point * (1 - drawn.point), draws * (1 - drawn.draws)
+    return Drawn(point, draws)
