@@ -20,6 +20,7 @@ from abscopal.cli import (
     interchange,
     knowledge,
     learned,
+    regimens,
     sample,
     simulate,
     stratify,
@@ -38,7 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for module in (assess, blood, demo, sample, simulate, window):
+for module in (assess, blood, demo, regimens, sample, simulate, window):
     module.add_to(app)
 app.add_typer(interchange.app, name="interchange")
 app.add_typer(knowledge.app, name="knowledge")
