@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from abscopal import __version__
-from abscopal.cli import assess, blood, demo, knowledge, sample, simulate, stratify, toxicity, trials, window
+from abscopal.cli import assess, blood, demo, knowledge, learned, sample, simulate, stratify, toxicity, trials, window
 from abscopal.cli.console import errors
 from abscopal.domain.errors import AbscopalError
 
@@ -30,6 +30,7 @@ for module in (assess, blood, demo, sample, simulate, window):
 app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(stratify.app, name="stratify")
 app.add_typer(toxicity.app, name="toxicity")
+learned.add_to(toxicity.app, stratify.app)
 app.add_typer(trials.app, name="trials")
 
 
