@@ -13,7 +13,20 @@ from typing import Annotated
 import typer
 
 from abscopal import __version__
-from abscopal.cli import assess, blood, demo, knowledge, learned, sample, simulate, stratify, toxicity, trials, window
+from abscopal.cli import (
+    assess,
+    blood,
+    demo,
+    knowledge,
+    learned,
+    regimens,
+    sample,
+    simulate,
+    stratify,
+    toxicity,
+    trials,
+    window,
+)
 from abscopal.cli.console import errors
 from abscopal.domain.errors import AbscopalError
 
@@ -25,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for module in (assess, blood, demo, sample, simulate, window):
+for module in (assess, blood, demo, regimens, sample, simulate, window):
     module.add_to(app)
 app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(stratify.app, name="stratify")
