@@ -26,7 +26,7 @@ FOLLOW_UP = (18.0, 42.0)
 """Follow-up of every trial in the calibration: even between these. [month]"""
 ENDPOINTS = {"OS": ("OS",), "PFS": ("PFS", "EFS")}
 _EXTRA = ("ECOG-ACRIN EA5181", "CheckMate 73L (arm B vs C)")
-"""Trials of timing that are calibrated on beside the two pools; one arm of the three-arm trial, which shares a control."""
+"""Trials of timing calibrated on beside the two pools; one arm only of the trial whose two share a control."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +158,7 @@ def expected_grid(
     switches: Mapping[str, bool] | None = None,
     toxicity: bool = True,
 ) -> FloatArray:
-    """ln HR of one design at every kill factor, parameter set and link exponent.
+    """Ln HR of one design at every kill factor, parameter set and link exponent.
 
     Returns
     -------

@@ -230,6 +230,12 @@ class TrialDesign(_Part):
         return max(fraction_days(arm)[-1] for arm in self.arms) + self.randomisation.gap_days
 
 
+def preset_number(preset: str, column: str) -> float:
+    """One number of a clinical setting, in the unit of its column in `trials/virtual:presets`."""
+    table = load(SHEET).table("presets")
+    return float(table.loc[table["preset"] == preset, column].to_numpy(float)[0])
+
+
 def fraction_days(arm: Arm) -> tuple[float, ...]:
     """Days of the fractions of an arm. [day]."""
     return () if arm.radiation is None else arm.radiation.days

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from abscopal.knowledge.load import load
-from abscopal.trials.design import SHEET, Arm, TrialDesign, fraction_days, ici_days, months
+from abscopal.trials.design import SHEET, Arm, TrialDesign, fraction_days, ici_days, months, preset_number
 from abscopal.trials.response import Library
 
 FloatArray = NDArray[np.float64]
@@ -52,14 +52,14 @@ def baseline(preset: str, endpoint: str) -> FloatArray:
     array, shape (HORIZON + 1,)
         [1]
     """
-    row = load(SHEET).table("presets").set_index("preset").loc[preset]
     name = "os" if endpoint == "OS" else "pfs"
-    scale = float(row[f"{name}_median"])
-    return np.asarray(np.log(2) * (np.arange(HORIZON + 1) / scale) ** float(row[f"{name}_shape"]), float)
+    scale, shape = (preset_number(preset, f"{name}_{part}") for part in ("median", "shape"))
+    cumulative: FloatArray = np.log(2) * (np.arange(HORIZON + 1) / scale) ** shape
+    return cumulative
 
 
 def relative_burden(library: Library, design: TrialDesign) -> FloatArray:
-    """ln of each patient's burden over the mean (of logarithms) of the control arm, by month.
+    """Ln of each patient's burden over the mean (of logarithms) of the control arm, by month.
 
     Returns
     -------
@@ -73,7 +73,7 @@ def relative_burden(library: Library, design: TrialDesign) -> FloatArray:
     place = np.clip(np.searchsorted(library.months, middle, side="right") - 1, 0, library.months.size - 2)
     share = (middle - library.months[place]) / (library.months[place + 1] - library.months[place])
     found = both[..., place] * (1 - share) + both[..., place + 1] * share
-    return np.clip(found, -_LIMIT, _LIMIT)
+    return np.asarray(np.clip(found, -_LIMIT, _LIMIT), float)
 
 
 def hazards(
@@ -130,7 +130,7 @@ def ici_with_chemoradiation(arm: Arm) -> bool:
 
 
 def expected_log_hr(found: Hazards, selection: Hazards | None, follow_up: tuple[float, float]) -> FloatArray:
-    """ln hazard ratio that a Cox regression of endlessly many of these patients gives, for each draw.
+    """Ln hazard ratio that a Cox regression of endlessly many of these patients gives, for each draw.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def expected_log_hr(found: Hazards, selection: Hazards | None, follow_up: tuple[
 
 
 def _cox(risk: FloatArray, events: FloatArray) -> FloatArray:
-    """ln HR of arm 1 from patients at risk and events by month, shape (2, draws, months)."""
+    """Ln HR of arm 1 from patients at risk and events by month, shape (2, draws, months)."""
     beta = np.zeros(risk.shape[1])
     total_events = events.sum(axis=0)
     # mid-month numbers at risk: half of the month's events have left

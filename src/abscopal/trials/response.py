@@ -26,7 +26,16 @@ from abscopal.simulation.control import Control
 from abscopal.simulation.events import Event, regimen_events
 from abscopal.simulation.population import Column, Provenance, VirtualPopulation
 from abscopal.simulation.population_run import simulate_population
-from abscopal.trials.design import DAYS_PER_MONTH, SHEET, Arm, Covariate, TrialDesign, fraction_days, ici_days
+from abscopal.trials.design import (
+    DAYS_PER_MONTH,
+    SHEET,
+    Arm,
+    Covariate,
+    TrialDesign,
+    fraction_days,
+    ici_days,
+    preset_number,
+)
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -160,7 +169,7 @@ def respond(
     times = design.origin + np.array(GRID_MONTHS) * DAYS_PER_MONTH
     read: dict[str, dict[str, FloatArray]] = {}
     for arm in track(design.arms, "simulating the arms"):
-        people = _people(model, columns | _field_factors(model, columns, arm), seed)
+        people = _people(model, columns | _field_factors(columns, arm), seed)
         courses = _courses(model, arm, stops, float(times[-1]))
         result = simulate_population(
             model, courses, people, times, outputs=("V_0", "M_0", "V_1", "M_1", "L"), start=design.origin,
@@ -171,7 +180,8 @@ def respond(
     shape = (len(base), patients)
     return _library(design, read, shape, covariates, {
         "model_digest": model.digest, "parameters_sha256": base.digest, "parameters": base.manifest.get("kind", ""),
-        "kill_factor": kill_factor, "switches": dict(switches or {}), "draws": len(base), "patients": patients, "seed": seed,
+        "kill_factor": kill_factor, "switches": dict(switches or {}), "draws": len(base), "patients": patients,
+        "seed": seed,
     })  # fmt: skip
 
 
@@ -194,7 +204,8 @@ def _covariates(design: TrialDesign, n: int, rng: np.random.Generator) -> dict[s
                 break
         if kept.size < n:
             raise InputError(
-                doing="drawing eligible virtual patients", found=f"{kept.size} of {n} with {name} from {low:g} to {high:g}",
+                doing="drawing eligible virtual patients",
+                found=f"{kept.size} of {n} with {name} from {low:g} to {high:g}",
                 expected="a range that at least one patient in a hundred meets", try_="widening population.eligibility",
             )  # fmt: skip
         found[name] = kept
@@ -205,20 +216,19 @@ def _human(
     model: "Model", base: ParameterDraws, patients: int, preset: str, covariates: dict[str, FloatArray],
     rng: np.random.Generator,
 ) -> dict[str, FloatArray]:  # fmt: skip
-    """Every patient's parameters: a draw, slowed to the disease, scattered between people."""
+    """Parameters of every patient: a draw, slowed to the disease, scattered between people."""
     own = {
         parameter.name: float(value)
         for parameter, value in zip(model.parameters, model.parameter_vector(None), strict=True)
     }
     columns = {name: np.repeat(column, patients) for name, column in base.values.items() if name in own}
     n = len(base) * patients
-    columns |= {name: np.full(n, own[name]) for name in ("g", "kk", "kel", "v", "Pb", "pT", "s0", "alpha", "V0_0", "V0_1", "L0")
-                if name in own and name not in columns}  # fmt: skip
-    row = load(SHEET).table("presets").set_index("preset").loc[preset]
-    slower = np.log(2) / float(row["doubling_days"]) / columns["g"]
+    needed = ("g", "kk", "kel", "v", "Pb", "pT", "s0", "alpha", "V0_0", "V0_1", "L0")
+    columns |= {name: np.full(n, own[name]) for name in needed if name in own and name not in columns}
+    slower = np.log(2) / preset_number(preset, "doubling_days") / columns["g"]
     columns["g"] = columns["g"] * slower
     columns["kk"] = columns["kk"] * slower
-    odds = [rate / (100 - rate) for rate in (float(row["orr_percent"]), load(SHEET)["reference_response"])]
+    odds = [rate / (100 - rate) for rate in (preset_number(preset, "orr_percent"), load(SHEET)["reference_response"])]
     columns["pT"] = columns["pT"] * odds[0] / odds[1]
     columns["kel"] = np.full(n, np.log(2) / load(SHEET)["drug_half_life"])
     sd = load(SHEET)["patient_sd_log"]
@@ -230,7 +240,7 @@ def _human(
     return columns
 
 
-def _field_factors(model: "Model", columns: Mapping[str, FloatArray], arm: Arm) -> dict[str, FloatArray]:
+def _field_factors(columns: Mapping[str, FloatArray], arm: Arm) -> dict[str, FloatArray]:
     if arm.radiation is None:
         return {}
     sheet = load(SHEET)
@@ -290,12 +300,13 @@ def _library(
     solved = np.all([np.isfinite(values["L"]).all(1) for values in read.values()], axis=0)
     if solved.mean() < 0.99:
         raise ConvergenceError(
-            doing="simulating the arms of a trial", found=f"{int((~solved).sum())} of {solved.size} patients not solved",
+            doing="simulating the arms of a trial",
+            found=f"{int((~solved).sum())} of {solved.size} patients not solved",
             expected="fewer than one in a hundred", try_="another set of parameter draws",
         )  # fmt: skip
     stand_in = np.where(solved, np.arange(solved.size), _neighbours(solved))
 
-    others = float(load(SHEET).table("presets").set_index("preset").loc[design.population.preset, "other_lesions"])
+    others = preset_number(design.population.preset, "other_lesions")
 
     def log(arm: str, local: float, distant: float) -> FloatArray:
         volume = {name: np.maximum(read[arm][name][stand_in], 0.0) for name in ("V_0", "M_0", "V_1", "M_1")}

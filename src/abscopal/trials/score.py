@@ -1,7 +1,8 @@
 """How well predicted hazard ratios did, trial by trial left out, beside naive predictors."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from abscopal.domain.progress import track
-from abscopal.trials.calibrate import Calibration, adds_ici
+from abscopal.trials.calibrate import ENDPOINTS, Calibration, adds_ici
 from abscopal.trials.evidence import load_trials
 from abscopal.trials.known_designs import design_of
 from abscopal.trials.pooling import pool
@@ -17,6 +18,8 @@ from abscopal.trials.regression import fit_regression
 
 FloatArray = NDArray[np.float64]
 _SAMPLES = 4000
+Row = dict[Hashable, Any]
+"""One row of the trial table."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +46,7 @@ def null_forecast(rows: pd.DataFrame, trial: str, *, seed: int = 0) -> Forecast:
     return Forecast(trial, _student(spread, max(1, len(rows) - 1), seed))
 
 
-def regression_forecast(rows: pd.DataFrame, row: pd.Series, *, seed: int = 0) -> Forecast:  # type: ignore[type-arg]
+def regression_forecast(rows: pd.DataFrame, row: Row, *, seed: int = 0) -> Forecast:
     """Meta-regression on timing and kind of control of `rows`, at the covariates of one trial."""
     x = np.column_stack([np.ones(len(rows)), rows["timing"] == "during", rows["comparison_type"] == "swap_ici"]).astype(
         float
@@ -71,7 +74,7 @@ def leave_one_out(calibration: Calibration) -> pd.DataFrame:
     """
     rows = _pooled(calibration)
     scored = []
-    for _, row in track(list(rows.iterrows()), "leaving each trial out"):
+    for row in track(rows.to_dict("records"), "leaving each trial out"):
         others = rows.loc[rows["trial"] != row["trial"]]
         for name, maker in _predictors(calibration, others).items():
             scored.append({"predictor": name, **_scores(maker(row), float(row["log_hr"]), float(row["se"]))})
@@ -83,13 +86,14 @@ def _pooled(calibration: Calibration) -> pd.DataFrame:
     table = load_trials()
     ours = {(t, y) for t, y in zip(calibration.trials, calibration.log_hr, strict=True)}
     keep = table["trial"].isin(names) & table["poolable"] & (table["pool"] == "ici")
+    keep &= table["endpoint"].isin(ENDPOINTS[calibration.endpoint])
     found = table.loc[keep]
     return found.loc[[(t, y) in ours for t, y in zip(found["trial"], found["log_hr"], strict=True)]]
 
 
-def _predictors(calibration: Calibration, others: pd.DataFrame) -> "dict[str, Callable[[pd.Series[object]], Forecast]]":
-    def mechanistic(which: Calibration) -> "Callable[[pd.Series[object]], Forecast]":
-        def make(row: "pd.Series[object]") -> Forecast:
+def _predictors(calibration: Calibration, others: pd.DataFrame) -> dict[str, Callable[[Row], Forecast]]:
+    def mechanistic(which: Calibration) -> Callable[[Row], Forecast]:
+        def make(row: Row) -> Forecast:
             trial = str(row["trial"])
             place = calibration.trials.index(trial)
             draws = which.without(trial).predict(calibration.expected[place], added=bool(calibration.added[place]))
@@ -135,7 +139,7 @@ def crps(draws: FloatArray, observed: float) -> float:
 
 
 def summarise(scored: pd.DataFrame) -> pd.DataFrame:
-    """Means over trials for each predictor, and the difference of log score from the pooled mean with its standard error."""
+    """Means over trials for each predictor; `gap` is its log score less the pooled mean's, with a standard error."""
     found = []
     reference = scored.loc[scored["predictor"] == "pooled mean"].set_index("trial")["log_score"]
     for name, part in scored.groupby("predictor", sort=False):
@@ -153,7 +157,7 @@ def forecast_new(calibration: Calibration, expected: FloatArray, trial: str) -> 
     """Every predictor's forecast of a trial that is not in the calibration."""
     design = design_of(trial, calibration.endpoint)
     table = load_trials()
-    row = table.loc[table["trial"] == trial].iloc[0]
+    row = table.loc[table["trial"] == trial].to_dict("records")[0]
     rows = _pooled(calibration)
     added = adds_ici(design)
     return {
