@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from abscopal.assessment.immune import Exposure, immune_alc, immune_edric, rescaled_blood
+from abscopal.assessment.immune import Exposure, immune_alc, immune_edric
 from abscopal.assessment.plan import Course
 from abscopal.assessment.types import AlternativeRow, Bounds, Curve, WindowAnswer
+from abscopal.blood.compare import refractionated
 from abscopal.blood.exposure import BloodDose
 from abscopal.domain.patient import Patient
 from abscopal.domain.regimen import Regimen
@@ -125,7 +126,7 @@ def cost_of(exposure: Exposure, blood: BloodDose, patient: Patient, course: Cour
 
     def cost(regimen: Regimen, ratio: float) -> Cost:
         scaled = exposure.scaled(ratio)
-        fraction = rescaled_blood(blood, ratio * course.n_fractions / regimen.n_fractions)
+        fraction = refractionated(blood, ratio * course.n_fractions / regimen.n_fractions)
         alc = immune_alc(fraction, patient, replace(course, regimen=regimen))
         return Cost(None if alc is None else alc.nadir, immune_edric(scaled, patient, regimen.n_fractions).value)
 

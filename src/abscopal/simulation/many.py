@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from abscopal.domain.errors import InputError
+from abscopal.domain.errors import InputError, UnsupportedError
 from abscopal.domain.progress import track
 from abscopal.equations.model import Model
 from abscopal.simulation.control import Control
@@ -116,6 +116,7 @@ def simulate_many(
     UnsupportedError
         `device="gpu"` where there is none.
     """
+    _require_kernel(model)
     days = _checked_times(times, start)
     parameters, initial = by_name(parameters), by_name(initial)
     n = number_of_patients(
@@ -144,6 +145,17 @@ def simulate_many(
     if not summaries and not sensitivities and initial is None:
         solve_again(model, work.events, work.parameters, work.request, control, outcome, fallback)
     return to_dataset(model, work.request, work.watch, control, outcome, work.sensitivities, work.device)
+
+
+def _require_kernel(model: Model) -> None:
+    if model.needs_history:
+        what = [*(delay.name for delay in model.delays), *(f"the condition of {c.impulse}" for c in model.conditions)]
+        raise UnsupportedError(
+            doing=f"compiling the model {model.name!r}",
+            found=f"a value of the past or a condition on states: {what[0]}",
+            expected="ordinary differential and difference equations with impulses at known times",
+            try_="abscopal.simulation.solve.simulate, one patient at a time, or a transit chain for a delay",
+        )
 
 
 def device_for(asked: Device, sensitivities: Sequence[str] = ()) -> Literal["cpu", "gpu"]:

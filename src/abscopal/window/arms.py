@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from abscopal.domain.errors import ConvergenceError
 from abscopal.domain.progress import track
-from abscopal.domain.regimen import Regimen
+from abscopal.domain.regimen import DrugDose, Regimen
 from abscopal.equations.model import Model
+from abscopal.immune.modulation import modulator_events
+from abscopal.knowledge.load import load
 from abscopal.simulation.dataset import BY_REFERENCE, describe
 from abscopal.simulation.events import Event, regimen_events
 from abscopal.simulation.many import simulate_many
@@ -18,6 +20,8 @@ from abscopal.simulation.summaries import Summary
 from abscopal.window.ensemble import Values
 
 FloatArray = NDArray[np.float64]
+RULES = "immune/window"
+CYCLOPHOSPHAMIDE = "cyclophosphamide"
 MOST_AT_ONCE = 40_000  # patients in one call, which bounds the memory
 
 
@@ -34,19 +38,34 @@ class Course:
         Lesions hit by every fraction.
     node_dose : float
         Dose to the draining node with every fraction. [Gy]
+    modulators : tuple of str
+        Act from the first possible fraction to the readout.
     """
 
     regimen: Regimen
     day: float
     targets: tuple[int, ...] = (0,)
     node_dose: float = 0.0
+    modulators: tuple[str, ...] = ()
 
     def events(self, model: Model) -> tuple[Event, ...]:
         """The impulses of the model."""
         events = regimen_events(
             model, self.regimen, fraction_arguments={"d_node": self.node_dose} if self.node_dose else None
         )
-        return events if self.targets == (0,) else tuple(self._aimed(event) for event in events)
+        if self.targets != (0,):
+            events = tuple(self._aimed(event) for event in events)
+        return (*events, *self._modulation(model)) if self.modulators else events
+
+    def _modulation(self, model: Model) -> tuple[Event, ...]:
+        start = load(RULES)["rt_start"]
+        told: list[Event] = []
+        for name in self.modulators:
+            if name == CYCLOPHOSPHAMIDE:
+                told += regimen_events(model, Regimen(drug_doses=(DrugDose(drug=name, mg=1.0, day=start),)))
+            else:
+                told += modulator_events(model, name, start, self.day)
+        return tuple(told)
 
     def _aimed(self, event: Event) -> Event:
         if "d_0" not in event.arguments:

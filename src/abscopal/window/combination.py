@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from abscopal.domain.errors import InputError
 from abscopal.domain.regimen import Regimen
 from abscopal.knowledge.load import load
-from abscopal.window.arms import Arms, run_courses
+from abscopal.window.arms import RULES, Arms, run_courses
 from abscopal.window.ensemble import Ensemble, Values, parameter_scatter, with_variability
-from abscopal.window.experiment import RULES, Experiment, reference_experiment
+from abscopal.window.experiment import Experiment, reference_experiment
 from abscopal.window.surface import unsolved_note
 from abscopal.window.synergy import Verdict, bliss_excess, hsa_excess, loewe, log_synergy, smallest_dose
 from abscopal.window.uncertainty import Spread, spread

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from abscopal.domain.errors import InputError
 from abscopal.domain.registry import unknown_name
 from abscopal.equations.model import Model
+from abscopal.immune.draws import load_draws
 from abscopal.knowledge.load import load
 
 FloatArray = NDArray[np.float64]
@@ -91,6 +92,35 @@ def parameter_scatter(
     )
     columns = {name: value * factors[:, k] for k, (name, value) in enumerate(base.items())}
     return Ensemble(columns, draws, 1, (note,))
+
+
+def posterior_draws(draws: int | None = None, *, seed: int = 0) -> Ensemble:
+    """Draws of the calibrated model from those that ship with the package.
+
+    Parameters
+    ----------
+    draws : int, optional
+        Evenly spaced over the shipped ones; more than there are are drawn from them again. By default all.
+    seed : int
+        Of drawing again.
+
+    Raises
+    ------
+    InputError
+        None is shipped, or fewer than one are asked for.
+    """
+    shipped = load_draws("posterior")
+    n = len(shipped) if draws is None else draws
+    columns = shipped.columns() if n == len(shipped) else {}
+    again = ""
+    if n < len(shipped):
+        columns = shipped.subset(n).columns()
+    elif n > len(shipped):
+        chosen = np.random.default_rng(seed).integers(len(shipped), size=n)
+        columns = {name: values[chosen] for name, values in shipped.columns().items()}
+        again = " drawn again, with replacement,"
+    note = f"{n} draws{again} of the {len(shipped)} of the posterior that was calibrated on mouse experiments."
+    return Ensemble(columns, n, 1, (note,))
 
 
 def with_variability(ensemble: Ensemble, model: Model, animals: int, *, seed: int = 0) -> Ensemble:

@@ -7,17 +7,21 @@ from math import exp
 from abscopal.domain.errors import InputError
 from abscopal.domain.regimen import DrugDose, Regimen
 from abscopal.equations.model import Model
-from abscopal.immune.model import diw_model
+from abscopal.immune.model import ParameterSet, diw_model
 from abscopal.knowledge.load import load
-from abscopal.window.arms import Arms, Course, run_courses
+from abscopal.window.arms import RULES, Arms, Course, run_courses
 from abscopal.window.ensemble import Ensemble, Values
 from abscopal.window.synergy import Synergy, interaction
 
-RULES = "immune/window"
 CAVEAT = (
     "Mouse reference set B: it demonstrates the structure of the dose-immune window "
     "and is not a prediction for a human."
 )
+CAVEATS: Mapping[ParameterSet, str] = {
+    "set_b": CAVEAT,
+    "posterior": "Calibrated on mouse experiments, tumour line TSA: bounds hold for that line and end point, and are "
+    "not a prediction for a human.",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +48,11 @@ class Experiment:
         Lesions that every fraction hits.
     fraction_days : tuple of float
         Days of one particular course, used for every schedule with as many fractions. [day]
+    parameter_set : {"set_b", "posterior"}
+        Where the model's values come from, for the notes.
+    modulators : tuple of str
+        Modulators that act, in every treated arm, from the first fraction to the readout; cyclophosphamide is
+        one dose then.
     """
 
     model: Model
@@ -56,6 +65,8 @@ class Experiment:
     observed: int = 1
     targets: tuple[int, ...] = (0,)
     fraction_days: tuple[float, ...] = ()
+    parameter_set: ParameterSet = "set_b"
+    modulators: tuple[str, ...] = ()
 
     def schedule(self, dose: float, n: int) -> Regimen:
         """`n` equal fractions of `dose` gray in this experiment's pattern, without drugs."""
@@ -85,7 +96,8 @@ class Experiment:
         end = self.readout_day(radiation) if day is None else day
         start = load(RULES)["rt_start"]
         given = on_mouse_clock(radiation, self._doses() if ici else (), start, max(end, until or end))
-        return Course(given, end, self.targets, self.node_dose)
+        treated = ici or radiation.n_fractions
+        return Course(given, end, self.targets, self.node_dose, self.modulators if treated else ())
 
     def arms(
         self,
@@ -156,7 +168,7 @@ class Experiment:
         off = [name for name, on in self.model.switches.items() if not on]
         early = any(dose.day < -rules["rt_start"] for dose in self.drugs)
         return (
-            CAVEAT,
+            CAVEATS[self.parameter_set],
             rule,
             *([f"Mechanisms off: {', '.join(off)}."] if off else []),
             *([EARLY_DOSES] if early else []),
@@ -198,8 +210,10 @@ def reference_experiment(
     weekdays: bool = False,
     node_dose: float = 0.0,
     readout: float | None = None,
+    parameter_set: ParameterSet = "set_b",
+    modulators: Sequence[str] = (),
 ) -> Experiment:
-    """The two-lesion mouse experiment with reference set B.
+    """The two-lesion mouse experiment.
 
     Parameters
     ----------
@@ -207,13 +221,15 @@ def reference_experiment(
         ICI doses by class, day 0 being the first fraction; by default anti-CTLA-4 on days 2, 5 and 8.
     switches, parameters : mapping, optional
         Mechanisms turned off; values that replace the reference set's.
-    interval, weekdays, node_dose, readout
+    interval, weekdays, node_dose, readout, parameter_set
         See `Experiment`.
+    modulators : sequence of str
+        By the names of `diw_model`.
 
     Raises
     ------
     InputError
-        An unknown switch, an interval that is not positive, a negative node dose.
+        An unknown switch, modulator or parameter set, an interval that is not positive, a negative node dose.
     """
     if not 0 < interval < float("inf") or not 0 <= node_dose < float("inf"):
         raise InputError(
@@ -223,13 +239,15 @@ def reference_experiment(
             try_="interval=1, node_dose=0",
         )
     return Experiment(
-        model=diw_model(switches=switches),
+        model=diw_model(switches=switches, parameter_set=parameter_set, modulators=modulators),
         drugs=reference_drugs() if drugs is None else tuple(drugs),
         parameters=dict(parameters or {}),
         interval=interval,
         weekdays=weekdays,
         node_dose=node_dose,
         readout=readout,
+        parameter_set=parameter_set,
+        modulators=tuple(modulators),
     )
 
 

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from abscopal.domain.errors import InputError
 from abscopal.knowledge.load import load
 from abscopal.knowledge.schema import Number
+from abscopal.window.arms import RULES
 from abscopal.window.bounds import window_bounds
 from abscopal.window.ensemble import Ensemble
-from abscopal.window.experiment import RULES, Experiment, reference_experiment
+from abscopal.window.experiment import Experiment, reference_experiment
 
 FloatArray = NDArray[np.float64]
 SHEET = "immune/sensitivity"
@@ -193,13 +194,12 @@ def _indices(
     x = 10 ** sample.sample(problem, base, calc_second_order=False, seed=seed)
     found, told = _outputs(setup, dict(zip(names, x.T, strict=True)), n, level)
     order = list(dict.fromkeys(groups[name] for name in names))
-    tables = {}
+    tables = {}  # seed + 1: to SALib's bootstrap, a seed of 0 is none
     for output, values in found.items():
         if np.ptp(values) == 0:
             continue  # nothing varies, nothing to explain
-        scaled = (values - values.mean()) / values.std()
         s: Mapping[str, FloatArray] = analyze.analyze(  # type: ignore[no-untyped-call]
-            problem, scaled, calc_second_order=False, conf_level=0.9, seed=seed
+            problem, values, calc_second_order=False, conf_level=0.9, seed=seed + 1
         )
         columns = {key: np.asarray(s[key]) for key in ("S1", "ST", "S1_conf", "ST_conf")}
         tables[output] = pd.DataFrame(columns, index=order)

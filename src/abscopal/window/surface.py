@@ -12,9 +12,10 @@ from abscopal.domain.regimen import Regimen
 from abscopal.domain.registry import unknown_name
 from abscopal.knowledge.load import load
 from abscopal.radiobiology.isoeffect import isoeffective_dose_per_fraction
+from abscopal.window.arms import RULES
 from abscopal.window.bounds import Bounds, window_bounds
 from abscopal.window.ensemble import Ensemble
-from abscopal.window.experiment import RULES, Experiment, reference_drugs, reference_experiment
+from abscopal.window.experiment import Experiment, reference_drugs, reference_experiment
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -72,7 +73,7 @@ class Window:
             return f"no window (largest gain {self.bounds.gain_max:.2f})"
         low = "open" if self.d_lo is None else f"{self.d_lo:.1f}"
         high = "open" if self.d_hi is None else f"{self.d_hi:.1f}"
-        return f"{low} to {high} Gy per fraction, peak {self.d_peak:g} Gy (gain {self.bounds.gain_max:.2f})"
+        return f"{low} to {high} Gy, peak {self.d_peak:.3g} Gy (gain {self.bounds.gain_max:.2f})"
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from abscopal.domain.errors import InputError
 from abscopal.domain.regimen import Regimen
 from abscopal.knowledge.load import load
-from abscopal.window.arms import Arms, run_courses
+from abscopal.window.arms import RULES, Arms, run_courses
 from abscopal.window.ensemble import Ensemble
-from abscopal.window.experiment import EARLY_DOSES, RULES, Experiment, reference_experiment
+from abscopal.window.experiment import EARLY_DOSES, Experiment, reference_experiment
 from abscopal.window.surface import finite_day, unsolved_note
 
 FloatArray = NDArray[np.float64]

@@ -9,9 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 from abscopal.domain.progress import track
 from abscopal.domain.registry import unknown_name
 from abscopal.knowledge.load import load
+from abscopal.window.arms import RULES
 from abscopal.window.bounds import Bounds, window_bounds
 from abscopal.window.ensemble import Ensemble, parameter_scatter
-from abscopal.window.experiment import RULES, Experiment, reference_experiment
+from abscopal.window.experiment import Experiment, reference_experiment
 from abscopal.window.surface import FAMILIES, Family, Surface, Window, family_schedules, find_window, unsolved_note
 
 FloatArray = NDArray[np.float64]
