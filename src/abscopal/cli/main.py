@@ -17,6 +17,7 @@ from abscopal.cli import (
     assess,
     blood,
     demo,
+    interchange,
     knowledge,
     learned,
     regimens,
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 for module in (assess, blood, demo, regimens, sample, simulate, window):
     module.add_to(app)
+app.add_typer(interchange.app, name="interchange")
 app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(stratify.app, name="stratify")
 app.add_typer(toxicity.app, name="toxicity")
