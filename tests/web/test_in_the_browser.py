@@ -59,7 +59,7 @@ def _serious(page):
 
 @pytest.mark.parametrize(
     "tab",
-    ["Case", "Window sliders", "Assess", "Window", "Blood & lymphocytes", "Toxicity", "Stratify", "Trials",
+    ["Case", "Window sliders", "Assess", "Window", "Regimens", "Blood & lymphocytes", "Toxicity", "Stratify", "Trials",
      "Knowledge", "Jobs"],
 )  # fmt: skip
 def test_every_tab_opens_and_is_accessible(page, tab):
@@ -91,17 +91,20 @@ def test_a_scenario_by_keyboard_alone(page):
     page.get_by_role("navigation").get_by_role("link", name="Window", exact=True).focus()
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="Window", exact=True).wait_for()
-    field = page.get_by_label("draws", exact=False).first
-    field.focus()
-    page.keyboard.press("Control+a")
-    page.keyboard.type("0")
+    for name in ("animals", "draws"):
+        page.get_by_label(re.compile(f"^{name}")).focus()
+        page.keyboard.press("Control+a")
+        page.keyboard.type("2")
+    for name in ("ablations", "map"):
+        page.get_by_label(re.compile(f"^{name}")).focus()
+        page.keyboard.press("Space")
     page.keyboard.press("Tab")
     page.get_by_role("button", name="Run").focus()
     page.keyboard.press("Enter")
-    page.get_by_role("link", name="window.csv").wait_for(timeout=60_000)
+    page.get_by_role("link", name=re.compile(r"\.csv$")).first.wait_for(timeout=60_000)
     page.get_by_text("Reproduce this").focus()
     page.keyboard.press("Enter")
-    assert "--draws=0" in page.locator("details pre").first.inner_text()
+    assert "--draws=2" in page.locator("details pre").first.inner_text()
 
 
 def test_a_case_from_file_to_report(page, thorax_case, tmp_path):

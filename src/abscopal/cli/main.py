@@ -17,8 +17,10 @@ from abscopal.cli import (
     assess,
     blood,
     demo,
+    interchange,
     knowledge,
     learned,
+    regimens,
     sample,
     serve,
     simulate,
@@ -38,8 +40,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for module in (assess, blood, demo, sample, serve, simulate, window):
+for module in (assess, blood, demo, regimens, sample, serve, simulate, window):
     module.add_to(app)
+app.add_typer(interchange.app, name="interchange")
 app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(stratify.app, name="stratify")
 app.add_typer(toxicity.app, name="toxicity")

@@ -15,6 +15,8 @@ from typer.models import ArgumentInfo
 from abscopal.domain.errors import InputError
 
 KINDS: dict[Any, str] = {bool: "flag", int: "integer", float: "number", str: "text", Path: "file"}
+CASES = {"case", "first", "second"}
+"""Parameters that take a plan."""
 SHELL_ONLY = {
     "out", "as_json", "frame_mismatch", "example", "schema", "latex", "cluster", "workers", "volumes", "flows",
     "chunk_size", "resume",
@@ -74,7 +76,7 @@ class Field:
         """What the browser draws."""
         shown = {key: getattr(self, key) for key in ("name", "kind", "help", "required", "many", "minimum", "maximum")}
         plain = isinstance(self.default, str | int | float | bool)
-        label = self.name.replace("_", " ")
+        label = (self.flags[0] if self.flags else self.name).strip("-").replace("-", " ").replace("_", " ")
         return {**shown, "label": label, "choices": self.choices, "default": self.default if plain else None}
 
 
@@ -93,6 +95,10 @@ def callback_of(view: View, app: typer.Typer) -> Callable[..., Any]:
         name = info.name or (info.callback.__name__.replace("_", "-") if info.callback else "")
         if name == last and info.callback is not None:
             return info.callback
+    for group in app.registered_groups:  # a group that runs something by itself
+        own = group.typer_instance.registered_callback if group.name == last and group.typer_instance else None
+        if own is not None and own.callback is not None:
+            return own.callback
     raise LookupError(f"there is no command {' '.join(view.command)}")
 
 
@@ -102,7 +108,11 @@ def fields_of(view: View, app: typer.Typer) -> dict[str, Field]:
     A path becomes an uploaded case or file, so no page can name a path of this machine.
     """
     parameters = inspect.signature(callback_of(view, app)).parameters
-    return {name: _field(one) for name, one in parameters.items() if name not in SHELL_ONLY}
+    return {
+        name: _field(one)
+        for name, one in parameters.items()
+        if name not in SHELL_ONLY and one.annotation is not typer.Context
+    }
 
 
 def words(view: View, app: typer.Typer, values: Mapping[str, Any]) -> Words:
@@ -190,7 +200,7 @@ def _kind(name: str, annotation: Any) -> tuple[str, bool, tuple[str, ...]]:
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         return "choice", False, tuple(str(one.value) for one in annotation)
     kind = KINDS.get(annotation, "text")
-    return ("case" if kind == "file" and name == "case" else kind), False, ()
+    return ("case" if kind == "file" and name in CASES else kind), False, ()
 
 
 def _words(view: View, field: Field, value: Any) -> Words:

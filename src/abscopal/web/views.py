@@ -12,7 +12,19 @@ VIEWS: dict[str, View] = {
             "Window with its ablations",
             "The dose-immune window of the mouse-calibrated model: bounds, uncertainty, and what sets each bound.",
             ("window",),
-            "window.csv",
+        ),
+        View(
+            "Window",
+            "Synergy",
+            "Bliss, highest single agent and Loewe for volume, control and abscopal response.",
+            ("window", "synergy"),
+        ),
+        View("Window", "Timing", "What if the ICI started, or stopped, on another day.", ("window", "timing")),
+        View(
+            "Window",
+            "Sensitivity",
+            "Sobol indices of the bounds: which parameters decide.",
+            ("window", "sensitivity"),
         ),
         View(
             "Window",
@@ -22,10 +34,34 @@ VIEWS: dict[str, View] = {
             "course.csv",
         ),
         View(
+            "Regimens",
+            "Search regimens",
+            "Other regimens within limits on tumour, organs and calendar, and what each costs.",
+            ("regimens",),
+        ),
+        View(
             "Blood & lymphocytes",
             "Blood dose of a case",
             "Dose to circulating blood, the lymphocyte course that may follow, and immune dose indices.",
             ("blood",),
+        ),
+        View(
+            "Toxicity",
+            "Risks of a case",
+            "Complications by organ and grade, from radiation, from the ICI and from both, with intervals.",
+            ("toxicity", "assess"),
+        ),
+        View(
+            "Toxicity",
+            "Two plans side by side",
+            "The difference in risk between two plans, or two regimens, with its interval.",
+            ("toxicity", "compare"),
+        ),
+        View(
+            "Toxicity",
+            "Fit a model",
+            "A model of a complication from a table of your own, held to account inside resampling.",
+            ("toxicity", "fit"),
         ),
         View("Toxicity", "Models", "Every published model, offset and anchor with its status.", ("toxicity", "models")),
         View(
@@ -34,6 +70,18 @@ VIEWS: dict[str, View] = {
             "Every score that can be computed for each row of a table, and why the others cannot. "
             "These scores are prognostic.",
             ("stratify", "score"),
+        ),
+        View(
+            "Stratify",
+            "Fit a model",
+            "A prognostic model from a cohort of your own: survival or response, with its model card.",
+            ("stratify", "fit"),
+        ),
+        View(
+            "Stratify",
+            "Validate a model",
+            "How a saved model does on other patients: discrimination, calibration, decisions.",
+            ("stratify", "validate"),
         ),
         View(
             "Trials",

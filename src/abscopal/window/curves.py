@@ -10,8 +10,9 @@ from abscopal.domain.regimen import Regimen
 from abscopal.knowledge.load import load
 from abscopal.simulation.dataset import BY_REFERENCE
 from abscopal.simulation.many import simulate_many
+from abscopal.window.arms import RULES
 from abscopal.window.ensemble import Ensemble
-from abscopal.window.experiment import RULES, Experiment
+from abscopal.window.experiment import Experiment
 
 FloatArray = NDArray[np.float64]
 SHOWN = {"irradiated": ("V_0", "M_0"), "distant": ("V_1", "M_1"), "T cells": ("E_1",), "lymphocytes": ("L",)}
