@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from abscopal.blood.circulation import Network, load_network
+from abscopal.blood.circulation import Network, load_network, split_compartment
 from abscopal.blood.exposure import Segment, blood_dose_of_segments
 from abscopal.blood.sampling import sample_blood_dose
 
@@ -26,6 +26,26 @@ def plan() -> list[Segment]:
     """Four fields of 30 s, 120 s in all, each with its own share of the organ doses (Gy in one fraction)."""
     total = sum(FIELD_WEIGHTS)
     return [Segment(30.0, {name: dose * w / total / 30.0 for name, dose in ORGANS.items()}) for w in FIELD_WEIGHTS]
+
+
+def uneven_plan() -> tuple[Network, list[Segment]]:
+    """The same fields on a network of which each irradiated organ is six parallel parts of rising dose."""
+    network = load_network("male")
+    parts = 6
+    for organ in ORGANS:
+        network = split_compartment(network, organ, {f"{organ}:{k}": (1 / parts, 1 / parts) for k in range(parts)})
+    fields = [
+        Segment(
+            field.duration,
+            {
+                f"{organ}:{k}": rate * 2 * k / (parts - 1)
+                for organ, rate in field.dose_rates.items()
+                for k in range(parts)
+            },
+        )
+        for field in plan()
+    ]
+    return network, fields
 
 
 def discrete_time(network: Network, segments: list[Segment], n: int, seed: int) -> np.ndarray:
@@ -69,7 +89,13 @@ def main() -> None:
     def exact() -> float:
         return blood_dose_of_segments(network, segments).surviving_fraction(0.4)
 
-    result["exact_ms"] = 1e3 * min(timed(exact)[1] for _ in range(5))
+    result["exact_ms"] = 1e3 * min(timed(exact)[1] for _ in range(20))
+    uneven, fields = uneven_plan()
+    blood_dose_of_segments(uneven, fields).surviving_fraction(0.4)
+    result["exact_uneven_ms"] = 1e3 * min(
+        timed(lambda: blood_dose_of_segments(uneven, fields).surviving_fraction(0.4))[1] for _ in range(20)
+    )
+    result["exact_uneven_compartments"] = len(uneven.compartments)
     if options.big:
         sample, cpu, wall = timed(
             lambda: sample_blood_dose(network, segments, 1_000_000, n_fractions=30, shape=2.0, seed=1, workers=2)

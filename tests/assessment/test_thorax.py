@@ -22,7 +22,7 @@ def test_everything_is_computed(thorax_assessment: Assessment) -> None:
     assert all(row.value is not None for row in a.immune_dose.blood)
     assert a.drugs[0].concentration is not None
     assert {"Lungs-GTV", "Esophagus", "Heart", "SpinalCord"} <= {risk.organ for risk in a.risks}
-    assert all(score.value is not None for score in a.scores)
+    assert all(score.value is not None or "expression" in score.not_computable for score in a.scores)
     assert len(a.trials) == 8
     assert a.evidence[0].pool is not None
     assert len(a.alternatives) > 5

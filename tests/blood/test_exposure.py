@@ -88,6 +88,31 @@ def test_longer_beam_touches_more_blood_and_spreads_it_thinner(
     assert long.sd <= short.sd + 1e-7
 
 
+@given(organs, times, st.floats(1.01, 5.0), st.floats(0.1, 1.0))
+@settings(max_examples=25)
+def test_more_dose_kills_more(doses: dict[str, float], seconds: float, factor: float, alpha: float) -> None:
+    low = blood_dose(MALE, doses, seconds)
+    high = blood_dose(MALE, {name: factor * dose for name, dose in doses.items()}, seconds)
+    assert high.mean == pytest.approx(factor * low.mean)
+    assert high.surviving_fraction(alpha) < low.surviving_fraction(alpha)
+    assert high.v_any == pytest.approx(low.v_any, abs=1e-12)
+
+
+@given(organs, st.floats(0.1, 1.5))
+@settings(max_examples=15)
+def test_a_flash_kills_in_place_and_an_endless_beam_kills_evenly(doses: dict[str, float], alpha: float) -> None:
+    flash = blood_dose(MALE, doses, 1e-9)
+    share = MALE.stationary
+    assert flash.v_any == pytest.approx(float(share @ (MALE.vector(doses) > 0.0)), abs=1e-8)
+    in_place = float(share @ np.exp(-alpha * MALE.vector(doses)))
+    assert flash.surviving_fraction(alpha) == pytest.approx(in_place, abs=1e-7)
+    small = {name: 0.01 * dose for name, dose in doses.items()}  # kill far slower than mixing
+    endless, longer = blood_dose(MALE, small, 1e6), blood_dose(MALE, small, 4e6)
+    assert endless.v_any > 0.9999
+    assert longer.sd == pytest.approx(endless.sd / 2.0, rel=1e-3)  # to nothing, as one over the root of time
+    assert endless.surviving_fraction(alpha) == pytest.approx(np.exp(-alpha * endless.mean), rel=1e-3)
+
+
 def test_touched_and_surviving_against_scipy_ode() -> None:
     rate = {"brain": 2.0 / 60.0, "liver": 1.0 / 60.0}
     kill = 0.5 * MALE.vector(rate)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from abscopal.blood.circulation import load_network
-from abscopal.blood.compare import Scenario, compare_scenarios, with_beam_time, with_dose
+from abscopal.blood.compare import Scenario, compare_scenarios, delivery_scenarios, with_beam_time, with_dose
 from abscopal.blood.exposure import blood_dose
 from abscopal.blood.forecast import calibrate_alc, forecast_alc
 from abscopal.blood.indices import immune_indices
@@ -157,6 +157,22 @@ def test_scenarios_side_by_side() -> None:
     assert proton.mean < many.mean
     assert proton.nadir[0] > many.nadir[0]
     assert proton.p_grade3 <= many.p_grade3
+
+
+def test_the_plan_in_other_fractions_and_at_other_rates() -> None:
+    rows = compare_scenarios(delivery_scenarios(DOSE, DAYS, 2.0), None)
+    named = {row.name: row for row in rows}
+    assert all(row.nadir is None and row.p_grade3 is None for row in rows)
+    slower, faster = named["0.2 times the dose rate"], named["5 times the dose rate"]
+    flash = next(row for row in rows if row.name.startswith("FLASH"))
+    assert slower.v_any_fraction > named["as planned"].v_any_fraction > faster.v_any_fraction > flash.v_any_fraction
+    assert flash.mean == pytest.approx(slower.mean)
+    five = next(row for row in rows if row.name.startswith("5 ×"))
+    assert five.n_fractions == 5
+    # Equal BED at α/β 10 Gy: 5 × 8 Gy for 30 × 2 Gy (2 (1 + .2) 30 = 8 (1 + .8) 5).
+    assert five.mean == pytest.approx(rows[0].mean * 40.0 / 60.0)
+    same = compare_scenarios(delivery_scenarios(DOSE, DAYS, None, [5]), None)[-1]
+    assert same.mean == pytest.approx(rows[0].mean)
 
 
 @pytest.mark.parametrize("change", [lambda: with_dose(DOSE, -1.0), lambda: with_beam_time(DOSE, 0.0)])

@@ -4,7 +4,8 @@ import pytest
 
 from abscopal.blood.circulation import load_network
 from abscopal.blood.exposure import mean_blood_dose
-from abscopal.blood.organs import assign_organs, blood_dose_for_case, remainder_body_mean
+from abscopal.blood.organs import TUMOUR, assign_organs, blood_dose_for_case, remainder_body_mean, used_structures
+from abscopal.blood.tailor import head_and_neck_network
 from abscopal.domain.errors import InputError
 from abscopal.knowledge.load import load
 
@@ -13,7 +14,8 @@ THORAX = {"Lungs": 12.0, "Heart": 6.0, "GreatVes": 15.0, "Esophagus": 18.0, "Liv
 
 def test_every_compartment_is_in_the_table_once() -> None:
     listed = list(load("blood/circulation").table("organs")["compartment"])
-    assert sorted(listed) == sorted(load_network("male").compartments)
+    vessels = set(head_and_neck_network(load_network("male")).compartments)
+    assert sorted(listed) == sorted(vessels | {TUMOUR})
 
 
 def test_structures_reach_their_compartments() -> None:
@@ -74,3 +76,15 @@ def test_no_fraction_is_refused() -> None:
 def test_the_gonads_of_either_sex_are_named() -> None:
     notes = "\n".join(blood_dose_for_case(THORAX, 30, "female", 90.0, 1.0).notes)
     assert "Testes or Ovaries" in notes
+
+
+def test_heart_chambers_have_their_own_dose_and_the_heart_is_counted_once() -> None:
+    chambers = {"Heart": 6.0, "Atrium_L": 9.0, "Ventricle_L": 3.0, "Atrium_R": 12.0}
+    found = {item.compartment: item for item in assign_organs(load_network("male"), chambers, 1.0)}
+    assert found["left_heart"].dose == 6.0
+    assert found["left_heart"].basis == "mean of Atrium_L, Ventricle_L"
+    assert found["right_heart"].basis == "Heart"  # one chamber of two is less than the whole heart
+    assert used_structures(chambers) == {"Heart"}
+    volumes = {"Heart": 700.0, "Atrium_L": 80.0, "Ventricle_L": 200.0}
+    alone = remainder_body_mean(50_000.0, {"Heart": 6.0}, {"Heart": 700.0})
+    assert remainder_body_mean(50_000.0, chambers, volumes) == pytest.approx(alone)

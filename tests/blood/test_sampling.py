@@ -148,7 +148,8 @@ def test_cumulative_dose_is_the_sum_over_segments(spans: list[float], seed: int)
     lung = np.full(20, MALE.index("lung"))
     overlap = np.clip(np.minimum(b[:, None], edges[1:]) - np.maximum(a[:, None], edges[:-1]), 0, None)
     expected = overlap @ np.array([field.dose_rates["lung"] for field in fields])
-    found = delivery.between(lung, a, b, delivery.segment(a), delivery.segment(b))
+    found, last = delivery.collect(lung, a, b, delivery.segment(a))
+    np.testing.assert_array_equal(last, delivery.segment(b))
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
 
 

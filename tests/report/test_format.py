@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from abscopal.report.html import write_whole
-from abscopal.report.numbers import percent, significant
+from abscopal.report.numbers import percent, percent_range, significant
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,10 @@ def test_a_failed_write_leaves_the_old_file_and_no_scrap(tmp_path: Path, monkeyp
         write_whole(target, "new")
     assert target.read_text() == "old"
     assert [path.name for path in target.parent.iterdir()] == ["report.html"]
+
+
+def test_an_interval_names_its_unit_once() -> None:
+    assert percent_range(0.0074, 0.032) == "0.74 to 3.2 %"
+    assert percent_range(0.0, 0.039) == "0 to 3.9 %"
+    assert percent_range(1e-9, 2e-5) == "below 0.01 %"
+    assert percent_range(0.0, 0.0) == "0 %"

@@ -134,7 +134,7 @@ def test_a_worker_with_another_store_or_processor_is_refused(tmp_path, monkeypat
     monkeypatch.setattr(distributed, "as_completed", _Completed)
     client = _Client(lambda *arguments: _Future("finished", cluster_module._on_worker(*arguments)))
     with monkeypatch.context() as patch:
-        patch.setattr(cluster_module, "device_name", lambda: "another")
+        patch.setattr(cluster_module, "device_name", lambda *_: "another")
         with pytest.raises(InputError, match="a processor 'another'"):
             run(people(40), cluster=client, out=tmp_path / "a.zarr", chunk=10)
     run(people(40), cluster=client, out=tmp_path / "b.zarr", chunk=20)

@@ -154,7 +154,7 @@ def test_narrower_vectors_give_the_same_course(features, method, monkeypatch):
     wide = simulate_many(diw_model(), Regimen.equal_fractions(8, 3), [30.0], control=Control(method=method))
     monkeypatch.setattr(
         "abscopal.simulation.many.kernel_for",
-        lambda model, variant: Kernel(*compile_object(model, variant, target), target),
+        lambda model, variant, _: Kernel(*compile_object(model, variant, target), target),
     )
     narrow = simulate_many(diw_model(), Regimen.equal_fractions(8, 3), [30.0], control=Control(method=method))
     for name in wide.data_vars:

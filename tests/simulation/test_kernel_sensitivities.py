@@ -5,8 +5,10 @@ import pytest
 
 from abscopal.domain.errors import InputError
 from abscopal.domain.regimen import DrugDose, Regimen
+from abscopal.equations.builder import ModelBuilder
 from abscopal.immune.model import diw_model
 from abscopal.simulation.control import Control
+from abscopal.simulation.dataset import names_of
 from abscopal.simulation.events import Event
 from abscopal.simulation.many import simulate_many
 from tests.simulation.models import decay, forced_predator, hires, robertson
@@ -16,7 +18,7 @@ FROZEN = Control(relative=1e12, first_step=1e12, floor=0.0, negative=1e12, metho
 
 
 def differences(model, course, times, name, size):
-    """Central differences of every state by one parameter or initial state, shape (n_t, n_states)."""
+    """Central differences of every output by one parameter or initial state, shape (n_t, n_outputs)."""
     defaults = {p.name: p.value for p in model.parameters}
     start = simulate_many(model, [], [0.0], outputs="states")
     own = defaults.get(name)
@@ -25,15 +27,16 @@ def differences(model, course, times, name, size):
     ends = []
     for moved in (value + step, value - step):
         given = {"parameters": {name: moved}} if own is not None else {"initial": {name: moved}}
-        result = simulate_many(model, course, times, outputs="states", control=FROZEN, **given)
-        ends.append(np.column_stack([result[str(s)].values[0] for s in result.state.values]))
+        result = simulate_many(model, course, times, control=FROZEN, **given)
+        ends.append(np.column_stack([result[name].values[0] for name in names_of(model)]))
     return (ends[0] - ends[1]) / (2 * step)
 
 
 def assert_agree(model, course, times, names, bound, size=1e-4):
-    result = simulate_many(model, course, times, outputs="states", sensitivities=names, control=FROZEN)
+    result = simulate_many(model, course, times, sensitivities=names, control=FROZEN)
     assert result.status.item() == 0
-    largest = np.array([np.abs(result[str(s)].values).max() for s in result.state.values])
+    assert result.output.values.tolist() == names_of(model)
+    largest = np.array([np.abs(result[name].values).max() for name in names_of(model)])
     for name in names:
         found = result.sensitivity.sel(with_respect_to=name).values[0]
         near, far = (differences(model, course, times, name, factor * size) for factor in (1, 2))
@@ -82,14 +85,30 @@ def test_exact_sensitivities_with_jumps():
     }  # fmt: skip
     np.testing.assert_allclose(result.A.values[0], first + second, rtol=1e-8)
     for name, values in exact.items():
-        found = result.sensitivity.sel(with_respect_to=name, state="A").values[0]
-        np.testing.assert_allclose(found, values, rtol=1e-7, atol=1e-12, err_msg=name)
+        found = result.sensitivity.sel(with_respect_to=name).values[0]
+        np.testing.assert_allclose(found[:, 0], values, rtol=1e-7, atol=1e-12, err_msg=name)
+        np.testing.assert_allclose(found[:, 2], values / 2, rtol=1e-7, atol=1e-12, err_msg=name)  # the quantity `half`
 
 
 def test_given_initial_state_does_not_depend_on_its_parameter():
     result = simulate_many(decay(), [], [1.0], initial={"A": 2.0}, sensitivities=["A0", "A", "k"])
-    found = result.sensitivity.sel(state="A").values[0, 0]
+    found = result.sensitivity.sel(output="A").values[0, 0]
     np.testing.assert_allclose(found, [0, np.exp(-0.5), -2 * np.exp(-0.5)], rtol=1e-5)
+
+
+def test_a_quantity_that_names_the_parameter_itself():
+    m = ModelBuilder("weighed")
+    k, w = m.parameter("k", "1/day", "rate", value=0.5), m.parameter("w", "1/mg", "weight", value=2.0)
+    A = m.state("A", "mg", "amount", initial=1.0)
+    m.rate("A", "loss", -k * A)
+    m.quantity("score", "1", "weighed amount", (w * A) ** 2 * (1 + m.quantity("share", "1", "share", w * A)))
+    tight = Control(relative=1e-10, absolute=1e-14)
+    asked = {"sensitivities": ["k", "w", "A"], "outputs": ["score"], "control": tight}
+    found = simulate_many(m.build(), [], [1.0, 2.0], **asked).sensitivity.sel(output="score").values[0]
+    t = np.array([1.0, 2.0])
+    x = 2.0 * np.exp(-0.5 * t)
+    slope = 2 * x + 3 * x**2
+    np.testing.assert_allclose(found, np.column_stack([-t * x * slope, x / 2 * slope, x * slope]), rtol=1e-7)
 
 
 def test_states_are_those_of_the_solver_without_sensitivities():

@@ -231,8 +231,8 @@ def test_a_store_of_other_patients_or_another_model_is_refused(patients, store, 
     valued = diw_model().with_values({"kX": 7.0})
     with pytest.raises(InputError, match="in parameters;"):
         simulate_population(valued, ARMS, patients, DAYS, outputs=["V_0", "V_1"], summaries=SUMMARIES, out=store)
-    monkeypatch.setattr("abscopal.simulation.population_run.device_name", lambda: "another")
-    monkeypatch.setattr("abscopal.simulation.chunks.device_name", lambda: "another")
+    monkeypatch.setattr("abscopal.simulation.population_run.device_name", lambda *_: "another")
+    monkeypatch.setattr("abscopal.simulation.chunks.device_name", lambda *_: "another")
     with pytest.raises(InputError, match="mixed_devices=True"):
         run(patients, out=store)
     run(patients, out=store, mixed_devices=True)
@@ -244,7 +244,7 @@ def test_a_store_names_the_processors_that_took_part(patients, store, monkeypatc
         with pytest.raises(_Killed):
             run(patients, out=store, chunk=100)
     for module in ("chunks", "chunk_store", "cluster", "population_run"):
-        monkeypatch.setattr(f"abscopal.simulation.{module}.device_name", lambda: "another")
+        monkeypatch.setattr(f"abscopal.simulation.{module}.device_name", lambda *_: "another")
     result = run(patients, out=store, mixed_devices=True)
     assert json.loads(result.attrs["devices"]) == ["another", device_name()]
 

@@ -68,7 +68,7 @@ def test_a_known_treatment_time_makes_its_model_computable():
     mean = THORAX["Esophagus"].mean
     assert risk.probability == pytest.approx(probability("oes_acute_nipp", {"MED": mean, "OTT_days": 40.0}))
     assert risk.status == "uncertain"
-    assert any(note.startswith("uncertain") for note in risk.notes)
+    assert any(warning.startswith("UnverifiedWarning") for warning in risk.warnings)
 
 
 def test_the_factor_free_patient_is_stated():
@@ -105,16 +105,16 @@ def test_covariates_of_a_patient_are_understood():
     assert risk.inputs["older"] == 1.0
 
 
-def test_intervals_come_only_from_printed_limits():
-    answer = assess_toxicity(THORAX, 30)
-    with_interval = {risk.model for risk in answer.risks if risk.interval is not None}
-    assert with_interval == {"rp_appelt_clinical", "oes_acute_belderbos", "oes_late_chen", "heart_rs_aapm26"}
+def test_no_probability_is_a_bare_point():
+    answer = assess_toxicity(THORAX, 30, {"overall_treatment_days": 40})
+    printed = {risk.model for risk in answer.risks if risk.basis == "printed limits"}
+    assert printed == {"rp_appelt_clinical", "oes_acute_belderbos", "oes_late_chen", "heart_rs_aapm26"}
     for risk in answer.risks:
-        if risk.interval is None:
-            assert "the source gives no interval" in risk.notes
-        else:
-            assert risk.interval[0] <= risk.probability <= risk.interval[1]
-            assert any("drawn independently" in note for note in risk.notes)
+        low, high = risk.interval
+        assert low <= risk.probability <= high, risk.model
+        assert low < high, risk.model
+        assert any("interval" in note for note in risk.notes)
+        assert risk.basis in ("printed limits", "assumed widths")
 
 
 def test_intervals_are_the_same_every_time():
@@ -126,11 +126,12 @@ def test_a_physical_dose_model_never_sees_a_converted_dose():
     few, many = (by_model(assess_toxicity(dvhs, n)) for n in (1, 20))
     assert few["rp_quantec_mld"].probability == many["rp_quantec_mld"].probability == pytest.approx(0.20587, abs=1e-5)
     assert few["rp_lkb_seppenwoolde"].probability > many["rp_lkb_seppenwoolde"].probability
-    assert any("nothing is converted" in note for note in few["rp_quantec_mld"].notes)
+    assert any("nothing is converted" in warning for warning in few["rp_quantec_mld"].warnings)
 
 
-@pytest.mark.parametrize(("n", "expected"), [(10, 20.0), (5, 20.0 * (4 + 2.5) / (2 + 2.5)), (1, 20.0 * 22.5 / 4.5)])
+@pytest.mark.parametrize(("n", "expected"), [(10, 20.0), (5, 20.0 * (4 + 2.5) / (2 + 2.5)), (1, 68.0)])
 def test_conversion_is_bin_by_bin_with_the_rows_alpha_beta(n, expected):
+    """20 Gy in one fraction by LQ-L: (8 (1 + 8/2.5) + (1 + 16/2.5) 12) / (1 + 2/2.5) = 68 Gy, 100 by LQ."""
     converted = in_model_dose(uniform("Lungs", 20), find_model("rp_lkb_seppenwoolde"), n)
     assert converted.mean == pytest.approx(expected, rel=1e-6)
     assert converted.kind == "EQD2"
@@ -157,9 +158,9 @@ def test_alpha_beta_and_its_status_are_stated():
 
 
 def test_large_fractions_are_flagged():
-    few, many = (by_model(assess_toxicity(THORAX, n))["rp_lkb_seppenwoolde"].notes for n in (3, 30))
-    assert any("linear-quadratic conversion is in doubt" in note for note in few)
-    assert not any("extrapolation" in note for note in many)
+    few, many = (by_model(assess_toxicity(THORAX, n))["rp_lkb_seppenwoolde"].warnings for n in (3, 30))
+    assert any(w.startswith("ExtrapolationWarning") and "LQ-L tangent" in w for w in few)
+    assert many == ()
 
 
 @pytest.mark.parametrize("n", [0, -1, 2.5, True, None])
@@ -256,7 +257,7 @@ def test_offsets_without_a_lung_say_what_they_need():
 
 def test_relative_seriality_says_what_it_gives_without_dose():
     risk = by_model(assess_toxicity({"Heart": uniform("Heart", 0.0)}, 30))["heart_rs_aapm26"]
-    assert "this model gives 17 % at zero dose" in risk.notes
+    assert any("this model gives 17 % at zero dose" in warning for warning in risk.warnings)
     assert risk.probability == pytest.approx(0.17, abs=0.01)
 
 
@@ -314,7 +315,8 @@ def test_union_of_two_organs_equals_the_histogram_of_all_samples():
 def test_every_organ_label_is_used_and_every_structure_can_be_found():
     table = load("ntcp/models").table("organs")
     used = {p.organ for model in load_models().values() for p in model.predictors if p.organ}
-    assert set(table["label"]) == used
+    rows = load("ntcp/models").table("endpoints")["structures"].dropna()
+    assert set(table["label"]) == used | set(rows) | {"lad"}
     for label in table["label"]:
         assert isinstance(exposures(label, {}, {}), Absent)
 

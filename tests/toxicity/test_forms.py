@@ -107,7 +107,7 @@ def test_appelt_form_is_the_logit_shift(dose, gamma, ratio):
         return
     d50 = d50_0 * (1 - log_ratio / (4 * gamma))
     parameters = {"d50_0": d50_0, "gamma50_0": gamma, "odds_ratios": {"current_smoker": ratio}}
-    found = evaluate("appelt", parameters, {"MLD": dose, "current_smoker": 1.0})
+    found = evaluate("appelt", parameters, {"MLD": dose, "current_smoker": 1.0})[0, 0]
     assert found == pytest.approx(forms.logistic(4 * gamma50 * (dose / d50 - 1)), rel=1e-6, abs=1e-12)
 
 

@@ -89,7 +89,7 @@ def _compute(case: Case, patient: Patient, course: Course, *, quick: bool) -> di
     exposure = exposure_of(dvhs)
     blood = immune_blood(dvhs, case.plan, patient, course.n_fractions)
     alc = immune_alc(blood, patient, course)
-    toxicity = toxicity_of(dvhs, patient, course)
+    toxicity = toxicity_of(dvhs, patient, course).answer
     alternatives = isoeffective_alternatives(
         course.regimen,
         alpha_beta=course.alpha_beta,
@@ -102,12 +102,13 @@ def _compute(case: Case, patient: Patient, course: Course, *, quick: bool) -> di
         "checklist": tuple(ChecklistRow(kind=c.kind, what=c.what, detail=c.detail) for c in case.checklist),
         "structures": summarise_structures(case, dvhs),
         "immune_dose": summarise_immune(
-            immune_edric(exposure, patient, course.n_fractions), blood, alc, patient, course.n_fractions
+            immune_edric(exposure, patient, course.n_fractions), dvhs, blood, alc, patient, course
         ),
         "drugs": summarise_drugs(patient, course),
         "window": place_course(course, quick=quick),
         "alternatives": tuple(alternative_row(row) for row in alternatives),
         "alternatives_notes": ALTERNATIVES_NOTES,
+        "toxicity": toxicity.summary,
         "risks": toxicity.risks,
         "risks_not_computable": toxicity.not_computable,
         "risk_anchors": toxicity.anchors,

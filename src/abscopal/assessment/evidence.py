@@ -1,29 +1,34 @@
 """Toxicity, scores and trial evidence of a course: asking the rooms that know."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from abscopal.assessment.plan import Course
 from abscopal.domain.patient import Patient, covariates
 from abscopal.dose.dvh import DVH
 from abscopal.pharmacology.drugs import drug_class
-from abscopal.toxicity.answer import ToxicityAnswer
-from abscopal.toxicity.assess import assess_toxicity
+from abscopal.toxicity.assess import CaseToxicity, case_toxicity
 from abscopal.trials.nearest import TrialRow, nearest_trials
 from abscopal.trials.summary import EvidenceSummary, evidence_summary
 
 TRIALS_SHOWN = 8
 
 
-def toxicity_of(dvhs: Mapping[str, DVH], patient: Patient, course: Course) -> ToxicityAnswer:
-    """Complication models evaluated with everything known about the patient and the course."""
+def toxicity_of(dvhs: Mapping[str, DVH], patient: Patient, course: Course, ici: str | None = None) -> CaseToxicity:
+    """Complication models evaluated with everything known about the patient and the course.
+
+    Parameters
+    ----------
+    ici : str, optional
+        Classes as `ici_classes` writes them, in place of the drugs of `patient.toml`; "" for none.
+    """
     days = course.regimen.fraction_days
     known = dict(covariates(patient))
     known["overall_treatment_days"] = days[-1] - days[0] + 1
-    known["ici"] = ici_classes(course)
+    known["ici"] = ici_classes(course) if ici is None else ici
     sequence = sequence_of(course)
-    if sequence is not None:
+    if sequence is not None and ici is None:
         known["ici_sequence"] = sequence
-    return assess_toxicity(dvhs, course.n_fractions, known)
+    return case_toxicity(dvhs, course.n_fractions, known)
 
 
 def trials_of(patient: Patient, course: Course) -> tuple[TrialRow, ...]:
@@ -39,7 +44,12 @@ def evidence_of(patient: Patient, course: Course) -> tuple[EvidenceSummary, ...]
 
 def ici_classes(course: Course) -> str:
     """Classes of the checkpoint inhibitors of the course, "" for none."""
-    return " + ".join(sorted({drug_class(dose.drug) for dose in course.regimen.drug_doses}))
+    return join_classes(dose.drug for dose in course.regimen.drug_doses)
+
+
+def join_classes(drugs: Iterable[str]) -> str:
+    """Classes of drugs, each once, as one text."""
+    return " + ".join(sorted({drug_class(drug) for drug in drugs}))
 
 
 def sequence_of(course: Course) -> str | None:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from abscopal.assessment.plan import Course
 from abscopal.assessment.types import AlcForecast, ImmuneDose, Quantity
 from abscopal.blood.circulation import load_network
-from abscopal.blood.compare import with_beam_time, with_dose
 from abscopal.blood.delivery import constant_timing, timing_from_plan
 from abscopal.blood.exposure import BloodDose
+from abscopal.blood.forecast import Forecast, forecast_alc
 from abscopal.blood.immune_dose import CohortValue, Form, edric_from_case
 from abscopal.blood.immune_dose import ImmuneDose as Edric
+from abscopal.blood.indices import ImmuneIndex, immune_indices
 from abscopal.blood.lymphocytes import AlcPrediction, predict_alc
 from abscopal.blood.plan_exposure import blood_dose_of_plan
 from abscopal.domain.patient import Patient
@@ -74,9 +75,12 @@ def immune_blood(dvhs: Mapping[str, DVH], plan: PlanFacts | None, patient: Patie
     return blood_dose_of_plan(dvhs, n_fractions, load_network(patient.sex or "male"), timing)
 
 
-def rescaled_blood(blood: BloodDose, factor: float) -> BloodDose:
-    """The same fields with `factor` times the dose in a fraction, and as much longer; pauses stay."""
-    return with_beam_time(with_dose(blood, factor), factor, gaps=1.0)
+def immune_risk(blood: BloodDose, patient: Patient, course: Course) -> Forecast | None:
+    """Lymphocyte course over plausible patients, for probabilities of grades; None without a baseline count."""
+    if patient.labs.alc is None:
+        return None
+    days = course.regimen.fraction_days
+    return forecast_alc(patient.labs.alc, blood, days, horizon=days[-1] + FOLLOW_UP)
 
 
 def immune_alc(blood: BloodDose, patient: Patient, course: Course) -> AlcPrediction | None:
@@ -88,10 +92,11 @@ def immune_alc(blood: BloodDose, patient: Patient, course: Course) -> AlcPredict
 
 
 def summarise_immune(
-    edric: Edric, blood: BloodDose, alc: AlcPrediction | None, patient: Patient, n_fractions: int
+    edric: Edric, dvhs: Mapping[str, DVH], blood: BloodDose, alc: AlcPrediction | None, patient: Patient, course: Course
 ) -> ImmuneDose:
     """The immune-dose part of the assessment."""
     notes = blood.notes if patient.sex else (UNKNOWN_SEX, *blood.notes)
+    risk = immune_risk(blood, patient, course)
     return ImmuneDose(
         edric=Quantity(
             label=f"EDRIC, {edric.form} form",
@@ -106,8 +111,9 @@ def summarise_immune(
             for name, value in edric.components.items()
         ),
         edric_context=tuple(_cohort(row) for row in edric.context),
-        blood=_blood_rows(blood, n_fractions),
-        alc=None if alc is None else _forecast(alc, float(patient.labs.alc or 0)),
+        indices=tuple(_index(row) for row in immune_indices(dvhs)),
+        blood=_blood_rows(blood, course.n_fractions),
+        alc=None if alc is None or risk is None else _forecast(alc, risk, float(patient.labs.alc or 0)),
         alc_not_computable="" if alc is not None else "not computable: needs labs.alc (baseline lymphocyte count)",
         notes=notes,
     )
@@ -128,7 +134,7 @@ def _blood_rows(blood: BloodDose, n_fractions: int) -> tuple[Quantity, ...]:
     return tuple(Quantity(label=label, value=value, unit=unit, status="computed") for label, value, unit in rows)
 
 
-def _forecast(alc: AlcPrediction, baseline: float) -> AlcForecast:
+def _forecast(alc: AlcPrediction, risk: Forecast, baseline: float) -> AlcForecast:
     return AlcForecast(
         baseline=baseline,
         unit="10⁹/L",
@@ -144,8 +150,22 @@ def _forecast(alc: AlcPrediction, baseline: float) -> AlcForecast:
         grade_band=alc.grade_band,
         grade_limits=load("blood/lymphocytes").vector("grade_limits"),
         alpha_band=alc.alpha_band,
+        p_grade3_or_worse=risk.p_grade3,
+        p_grade4=risk.p_grade4,
+        days_to_recovery=risk.recovery_days[0],
         status=alc.status,
-        notes=alc.notes,
+        notes=tuple(dict.fromkeys((*alc.notes, *risk.notes))),
+    )
+
+
+def _index(row: ImmuneIndex) -> Quantity:
+    return Quantity(
+        label=row.label,
+        value=row.value,
+        unit=row.unit,
+        status="computed",
+        not_computable=row.not_computable,
+        notes=(*row.notes, *row.associations),
     )
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from abscopal.domain.manifest import RESEARCH_USE, Manifest
 from abscopal.domain.risk import Risk
 from abscopal.stratification.score import Score
-from abscopal.toxicity.answer import NotComputable
+from abscopal.toxicity.answer import NotComputable, ToxicitySummary
 from abscopal.trials.nearest import TrialRow
 from abscopal.trials.summary import EvidenceSummary
 
@@ -108,6 +108,9 @@ class AlcForecast(Part):
     grade_band: tuple[int, int]
     grade_limits: tuple[Finite, ...]
     alpha_band: tuple[Finite, Finite]
+    p_grade3_or_worse: Finite
+    p_grade4: Finite
+    days_to_recovery: Finite | None
     status: str
     notes: tuple[str, ...]
 
@@ -118,6 +121,7 @@ class ImmuneDose(Part):
     edric: Quantity
     edric_terms: tuple[Quantity, ...]
     edric_context: tuple[str, ...]
+    indices: tuple[Quantity, ...]
     blood: tuple[Quantity, ...]
     alc: AlcForecast | None
     alc_not_computable: str = ""
@@ -219,6 +223,7 @@ class Assessment(Part):
     window: WindowAnswer
     alternatives: tuple[AlternativeRow, ...]
     alternatives_notes: tuple[str, ...]
+    toxicity: ToxicitySummary
     risks: tuple[Risk, ...]
     risks_not_computable: tuple[NotComputable, ...]
     risk_anchors: tuple[NotComputable, ...]

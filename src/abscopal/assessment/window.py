@@ -5,22 +5,22 @@ from dataclasses import replace
 
 import numpy as np
 
-from abscopal.assessment.immune import Exposure, immune_alc, immune_edric, rescaled_blood
+from abscopal.assessment.immune import Exposure, immune_alc, immune_edric
 from abscopal.assessment.plan import Course
 from abscopal.assessment.types import AlternativeRow, Bounds, Curve, WindowAnswer
+from abscopal.blood.compare import refractionated
 from abscopal.blood.exposure import BloodDose
 from abscopal.domain.patient import Patient
 from abscopal.domain.regimen import Regimen
 from abscopal.pharmacology.drugs import drug_class
 from abscopal.regimens.search import Alternative, Cost
 from abscopal.window.course import Placement, window_for
+from abscopal.window.ensemble import parameter_scatter
 from abscopal.window.surface import Surface, Window, gain_surface
 from abscopal.window.uncertainty import Spread, WindowUncertainty, ablate_window, window_uncertainty
 
 LEVELS = (0.5, 0.8)
-COARSE_DOSES = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0, 16.0, 20.0, 25.0, 30.0)  # Gy
-COARSE_NOTE = f"Bounds of the scattered draws are read on {len(COARSE_DOSES)} doses, the others on every whole Gy."
-DRAWS = 40
+DRAWS = 200
 SEED = 20260204
 
 
@@ -40,7 +40,9 @@ def place_course(course: Course, *, quick: bool = False) -> WindowAnswer:
     if not quick:
         ablations = ablate_window(n=n, experiment=placement.experiment)
         ablations.pop("full")
-        scatter = window_uncertainty(n, draws=DRAWS, seed=SEED, doses=COARSE_DOSES, experiment=placement.experiment)
+        setup = placement.experiment
+        draws = parameter_scatter(setup.model, DRAWS, seed=SEED, fixed=setup.parameters)
+        scatter = window_uncertainty(n, ensemble=draws, experiment=setup)
     return _answer(course, placement, surface, ablations, scatter)
 
 
@@ -72,7 +74,7 @@ def _answer(
         map_doses_gy=tuple(surface.doses.tolist()),
         map_fractions=tuple(int(n) for n in surface.n_fractions),
         map_gain=tuple(tuple(np.round(row, 5).tolist()) for row in surface.gain),
-        notes=(*placement.notes, *([] if scatter is None else (*scatter.notes[-1:], COARSE_NOTE))),
+        notes=(*placement.notes, *([] if scatter is None else scatter.notes[-1:])),
     )
 
 
@@ -124,7 +126,7 @@ def cost_of(exposure: Exposure, blood: BloodDose, patient: Patient, course: Cour
 
     def cost(regimen: Regimen, ratio: float) -> Cost:
         scaled = exposure.scaled(ratio)
-        fraction = rescaled_blood(blood, ratio * course.n_fractions / regimen.n_fractions)
+        fraction = refractionated(blood, ratio * course.n_fractions / regimen.n_fractions)
         alc = immune_alc(fraction, patient, replace(course, regimen=regimen))
         return Cost(None if alc is None else alc.nadir, immune_edric(scaled, patient, regimen.n_fractions).value)
 

@@ -1,21 +1,31 @@
 """One plan from its dose-volume histograms to blood dose, lymphocyte course and immune indices."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from abscopal.blood.blood_dvh import BloodDVH, course_dvh
 from abscopal.blood.circulation import Network
+from abscopal.blood.compare import Comparison, Scenario, compare_scenarios, delivery_scenarios
 from abscopal.blood.delivery import Timing
 from abscopal.blood.exposure import BloodDose
 from abscopal.blood.forecast import Forecast, calibrate_alc, forecast_alc
-from abscopal.blood.immune_dose import Form, ImmuneDose, edric_from_case
+from abscopal.blood.immune_dose import Form, ImmuneDose, edric_from_case, outcome_associations
 from abscopal.blood.indices import ImmuneIndex, immune_indices
-from abscopal.blood.plan_exposure import Bins, Missing, bins_of, blood_dose_of_plan, rest_of_body
+from abscopal.blood.particles import OrganDose
+from abscopal.blood.plan_exposure import (
+    Bins,
+    Missing,
+    bins_of,
+    blood_dose_of_plan,
+    compartment_doses,
+    rest_of_body,
+)
 from abscopal.blood.pools import lymphoid_pools
 from abscopal.blood.sampling import BloodSample, sample_blood_dose
+from abscopal.blood.subsets import SubsetCourse, subset_courses
 from abscopal.dose.dvh import DVH
 from abscopal.knowledge.load import load
 
@@ -39,6 +49,10 @@ class BloodAnalysis:
         Blood alone; None without a baseline count.
     exchange : Forecast or None
         With lymphocyte exchange with organs, where asked for.
+    subsets : tuple of SubsetCourse
+        Lymphocyte subsets by dose to blood; empty without a baseline count.
+    comparisons : tuple of Comparison
+        Other ways of giving the plan, where asked for.
     edric : ImmuneDose
     indices : tuple of ImmuneIndex
     notes : tuple of str
@@ -52,6 +66,8 @@ class BloodAnalysis:
     course: BloodDVH
     forecast: Forecast | None
     exchange: Forecast | None
+    subsets: tuple[SubsetCourse, ...]
+    comparisons: tuple[Comparison, ...]
     edric: ImmuneDose
     indices: tuple[ImmuneIndex, ...]
     notes: tuple[str, ...]
@@ -89,10 +105,7 @@ class BloodAnalysis:
                 "d2_gy": self.course.dose_at_volume(2.0),
                 "basis": self.course.basis,
             },
-            "edric": {
-                "value_gy": self.edric.value, "not_computable": self.edric.not_computable,
-                "status": self.edric.status,
-            },
+            "edric": _edric(self.edric),
             "indices": [
                 {
                     "name": row.name, "label": row.label, "value": row.value, "unit": row.unit,
@@ -103,6 +116,14 @@ class BloodAnalysis:
             ],
             "alc": _forecast(self.forecast),
             "alc_with_exchange": _forecast(self.exchange),
+            "subsets": [
+                {
+                    "subset": row.subset, "alpha_per_gy": row.alpha, "baseline": row.baseline, "nadir": row.nadir,
+                    "unit": "1e9/L", "status": row.status,
+                }
+                for row in self.subsets
+            ],
+            "comparisons": [asdict(row) for row in self.comparisons],
             "notes": list(self.notes),
         }  # fmt: skip
 
@@ -121,8 +142,12 @@ def analyse_blood(
     missing: Missing = "body",
     form: Form = "chest",
     shape: float = 1.0,
+    organ_dose: OrganDose = "visit",
     particles: int = 100_000,
     seed: int = 0,
+    compare: bool = False,
+    dose_per_fraction: float | None = None,
+    others: Sequence[Scenario] = (),
 ) -> BloodAnalysis:
     """Blood dose, lymphocyte forecast and indices of a plan.
 
@@ -145,7 +170,15 @@ def analyse_blood(
         As in `blood_dose_of_plan` and `edric_from_case`.
     shape : float
         Weibull shape of the transit times of the particles. [1]
+    organ_dose : {"visit", "path", "step", "mean"}
+        How an uneven organ gives dose to the particles, as in `sampling.sample_blood_dose`.
     particles, seed : int
+    compare : bool
+        Also give the plan faster, slower, at FLASH rate and in other fractions.
+    dose_per_fraction : float, optional
+        Prescribed, for the comparison. [Gy]
+    others : sequence of Scenario
+        Other plans to set beside this one.
 
     Returns
     -------
@@ -157,7 +190,11 @@ def analyse_blood(
         As the functions it is made of.
     """
     dose = blood_dose_of_plan(dvhs, n_fractions, network, timing, missing=missing)
-    sample = sample_blood_dose(dose.network, dose.segments, particles, shape=shape, seed=seed)
+    plan = compartment_doses(dvhs, n_fractions, network, missing=missing)
+    sample = sample_blood_dose(
+        network, timing.segments(plan.means), particles, shape=shape, spread=plan.spread, organ_dose=organ_dose,
+        seed=seed,
+    )  # fmt: skip
     body = dvhs.get("External")
     edric = edric_from_case(
         {name: dvh.mean for name, dvh in dvhs.items()},
@@ -167,14 +204,21 @@ def analyse_blood(
         form=form,
     )
     alone, travelling = None, None
+    subsets: tuple[SubsetCourse, ...] = ()
     if baseline is not None:
         alone = _alc(baseline, dose, fraction_days, count_days, counts, seed)
+        subsets = subset_courses(baseline, dose, fraction_days)
         if exchange:
             bins = pool_bins(dvhs, n_fractions)
             travelling = _alc(baseline, dose, fraction_days, count_days, counts, seed, bins)
+    scenarios = delivery_scenarios(dose, fraction_days, dose_per_fraction) if compare else ()
+    if others and not scenarios:
+        scenarios = (Scenario("as planned", dose, tuple(fraction_days)),)
+    comparisons = compare_scenarios((*scenarios, *others), baseline, seed=seed)
     return BloodAnalysis(
         n_fractions, timing, dose, sample, sample.dvh(), course_dvh(sample.doses, n_fractions), alone, travelling,
-        edric, immune_indices(dvhs), (*dose.notes, "blood is taken as fully mixed between fractions"),
+        subsets, comparisons, edric, immune_indices(dvhs),
+        (*dose.notes, "blood is taken as fully mixed between fractions"),
     )  # fmt: skip
 
 
@@ -197,6 +241,19 @@ def _alc(
     if counts:
         return calibrate_alc(baseline, dose, days, count_days, counts, pools=pools, organ_bins=bins)
     return forecast_alc(baseline, dose, days, pools=pools, organ_bins=bins, seed=seed)
+
+
+def _edric(edric: ImmuneDose) -> dict[str, Any]:
+    return {
+        "form": edric.form,
+        "value_gy": edric.value,
+        "not_computable": edric.not_computable,
+        "terms_gy": dict(edric.components),
+        "status": edric.status,
+        "notes": list(edric.notes),
+        "cohorts": [asdict(row) for row in edric.context],
+        "associations": [asdict(row) for row in outcome_associations()],
+    }
 
 
 def _forecast(forecast: Forecast | None) -> dict[str, Any] | None:

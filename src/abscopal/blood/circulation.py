@@ -23,6 +23,7 @@ Variant = Literal["balanced", "as_given"]
 
 SHEET = "blood/circulation"
 SECONDS_PER_MINUTE = 60.0
+BALANCED_TO = 1e-13  # of cardiac output: conserved but for rounding
 CONSERVED_TO = 1e-6  # of cardiac output: the tables are printed to 1e-4 at best
 
 
@@ -100,8 +101,10 @@ class Network:
     def stationary(self) -> FloatArray:
         """Long-run share of time of a particle in each compartment, shape (n,); sums to 1.
 
-        Equals the share of volume only where flow is conserved.
+        Equals the share of volume where flow is conserved, and only there.
         """
+        if float(np.abs(self.imbalance).max()) <= BALANCED_TO * self.cardiac_output:
+            return self.volumes / self.blood_volume
         n = len(self.compartments)
         # One balance follows from the others, so it gives way to the sum of shares.
         equations = self.generator.T.copy()
@@ -266,9 +269,8 @@ def _tabulated(sex: Sex, variant: Variant, cardiac_output: float, blood_volume: 
             else "female flow table as given, which does not conserve flow",
         )
     share = volumes["blood_volume_percent"].to_numpy(dtype=np.float64) / 100.0
-    return Network(
-        f"reference {sex} ({stored})", names, share * blood_volume, flows * cardiac_output, cardiac_output, notes
-    )
+    called = f"reference {sex}" + (f" ({stored})" if notes else "")
+    return Network(called, names, share * blood_volume, flows * cardiac_output, cardiac_output, notes)
 
 
 def _reference(given: float | None, reference: float, name: str) -> float:

@@ -8,6 +8,12 @@ from abscopal.blood.forecast import forecast_alc
 from abscopal.blood.plan_exposure import SEPARATOR, Bins
 from abscopal.blood.pools import Pools
 from abscopal.domain.errors import InputError
+from abscopal.domain.regimen import Regimen
+from abscopal.knowledge.load import load
+from abscopal.radiobiology.isoeffect import bed, isoeffective_dose_per_fraction
+from abscopal.radiobiology.tissue import alpha_beta_of
+
+SHEET = "blood/compare"
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,9 +44,9 @@ class Comparison:
         Blood dose of the course. [Gy]
     v_any_fraction, v_any_course : float
         Share touched in one fraction and at least once. [1]
-    nadir : tuple of float
-        Median, lower and upper end. [1e9/L]
-    p_grade3, p_grade4 : float
+    nadir : tuple of float or None
+        Median, lower and upper end; None without a baseline. [1e9/L]
+    p_grade3, p_grade4 : float or None
         [1]
     """
 
@@ -50,18 +56,18 @@ class Comparison:
     sd: float
     v_any_fraction: float
     v_any_course: float
-    nadir: tuple[float, float, float]
-    p_grade3: float
-    p_grade4: float
+    nadir: tuple[float, float, float] | None
+    p_grade3: float | None
+    p_grade4: float | None
 
 
 def compare_scenarios(
     scenarios: Sequence[Scenario],
-    baseline: float,
+    baseline: float | None,
     *,
     pools: Pools | None = None,
     organ_bins: Mapping[str, Mapping[str, Bins]] | None = None,
-    draws: int = 500,
+    draws: int = 1000,
     seed: int = 0,
 ) -> tuple[Comparison, ...]:
     """Blood dose and lymphocyte forecast of each scenario, with the same patients drawn for all.
@@ -69,8 +75,8 @@ def compare_scenarios(
     Parameters
     ----------
     scenarios : sequence of Scenario
-    baseline : float
-        [1e9/L]
+    baseline : float or None
+        Without it no forecast is made. [1e9/L]
     pools : Pools, optional
     organ_bins : mapping, optional
         Scenario name to the dose of the pools in one fraction.
@@ -79,31 +85,78 @@ def compare_scenarios(
     """
     rows = []
     for one in scenarios:
-        n = len(one.fraction_days)
-        course = one.dose.course(n)
-        ahead = forecast_alc(
-            baseline,
-            one.dose,
-            one.fraction_days,
-            pools=pools,
-            organ_bins=(organ_bins or {}).get(one.name),
-            draws=draws,
-            seed=seed,
-        )
+        course = one.dose.course(len(one.fraction_days))
+        ahead = None
+        if baseline is not None:
+            bins = (organ_bins or {}).get(one.name)
+            ahead = forecast_alc(
+                baseline, one.dose, one.fraction_days, pools=pools, organ_bins=bins, draws=draws, seed=seed
+            )
         rows.append(
             Comparison(
-                one.name,
-                n,
-                course.mean,
-                course.sd,
-                one.dose.v_any,
-                course.v_any,
-                ahead.nadir,
-                ahead.p_grade3,
-                ahead.p_grade4,
+                one.name, course.n_fractions, course.mean, course.sd, one.dose.v_any, course.v_any,
+                None if ahead is None else ahead.nadir,
+                None if ahead is None else ahead.p_grade3,
+                None if ahead is None else ahead.p_grade4,
             )
-        )
+        )  # fmt: skip
     return tuple(rows)
+
+
+def delivery_scenarios(
+    dose: BloodDose,
+    fraction_days: Sequence[float],
+    dose_per_fraction: float | None = None,
+    fraction_numbers: Sequence[int] | None = None,
+) -> tuple[Scenario, ...]:
+    """The plan as it is, and the same plan given faster, slower, at FLASH rate and in other fractions.
+
+    Parameters
+    ----------
+    dose : BloodDose
+        Of one fraction as planned.
+    fraction_days : sequence of float
+        As planned. [day]
+    dose_per_fraction : float, optional
+        Prescribed; without it there is no FLASH scenario and other fractions keep the total
+        dose instead of the tumour BED. [Gy]
+    fraction_numbers : sequence of int, optional
+        Of the other courses; those of the knowledge sheet when None.
+
+    Returns
+    -------
+    tuple of Scenario
+        Other fraction numbers are isoeffective for the tumour at the general tumour α/β, given
+        on weekdays, by the same fields for as much longer. FLASH gives every field at the least
+        mean rate that is called so, one after the other without a pause, with no sparing of
+        tissue.
+    """
+    n = len(fraction_days)
+    days = tuple(fraction_days)
+    slow, fast = load(SHEET).vector("rate_factors")
+    result = [Scenario("as planned", dose, days)]
+    result += [
+        Scenario(f"{factor:g} times the dose rate", with_beam_time(dose, 1.0 / factor, gaps=1.0), days)
+        for factor in (slow, fast)
+    ]
+    if dose_per_fraction is not None:
+        seconds = dose_per_fraction / load("radiobiology/modality")["flash_dose_rate"]
+        brief = with_beam_time(dose, seconds / dose.irradiated, gaps=0.0)
+        result.append(Scenario(f"FLASH, {seconds:.2g} s without pauses", brief, days))
+    for other in fraction_numbers or [int(k) for k in load(SHEET).vector("fraction_numbers")]:
+        if other != n:
+            result.append(_other_fractions(dose, n, other, dose_per_fraction))
+    return tuple(result)
+
+
+def _other_fractions(dose: BloodDose, n: int, other: int, dose_per_fraction: float | None) -> Scenario:
+    days = Regimen.equal_fractions(1.0, other, weekdays=True).fraction_days
+    if dose_per_fraction is None:
+        return Scenario(f"{other} fractions, same total dose", refractionated(dose, n / other), days)
+    alpha_beta = alpha_beta_of("tumour").alpha_beta
+    target = float(bed(dose_per_fraction, n, alpha_beta))
+    each = float(isoeffective_dose_per_fraction(target, other, alpha_beta))
+    return Scenario(f"{other} × {each:.3g} Gy, same tumour BED", refractionated(dose, each / dose_per_fraction), days)
 
 
 def with_dose(dose: BloodDose, factor: float, only: Collection[str] | None = None) -> BloodDose:
@@ -164,6 +217,11 @@ def with_beam_time(dose: BloodDose, factor: float, *, gaps: float | None = None)
     return replace(
         blood_dose_of_segments(dose.network, kept, counted=dose.counted), notes=dose.notes, sources=dose.sources
     )
+
+
+def refractionated(dose: BloodDose, factor: float) -> BloodDose:
+    """A fraction of `factor` times the dose from the same fields, as much longer; pauses stay."""
+    return with_beam_time(with_dose(dose, factor), factor, gaps=1.0)
 
 
 def _require(holds: bool, value: float, expected: str) -> None:

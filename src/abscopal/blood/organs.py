@@ -1,6 +1,6 @@
 """From the contoured organs of a plan to the blood compartments of the circulation."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from abscopal.blood.circulation import SHEET, Network, Sex, load_network
@@ -8,6 +8,12 @@ from abscopal.blood.exposure import BloodDose, blood_dose
 from abscopal.domain.errors import InputError
 from abscopal.knowledge.load import load
 
+TUMOUR = "tumour"
+# A structure inside another one: where both stand for compartments, the body is counted once.
+WITHIN = {
+    **dict.fromkeys(("Atrium_L", "Atrium_R", "Ventricle_L", "Ventricle_R"), "Heart"),
+    **dict.fromkeys(("A_Aorta", "A_Pulmonary", "V_Venacava_S"), "GreatVes"),
+}
 UNIFORM = (
     "each organ's blood gets the organ's mean dose: the mean blood dose holds for any field, "
     "but the touched share is an upper bound and the spread a lower bound for partial-organ fields"
@@ -122,7 +128,10 @@ def blood_dose_for_case(
 
 
 def remainder_body_mean(
-    body_integral_gy_cm3: float, organ_means_total: Mapping[str, float], organ_volumes: Mapping[str, float]
+    body_integral_gy_cm3: float,
+    organ_means_total: Mapping[str, float],
+    organ_volumes: Mapping[str, float],
+    compartments: Collection[str] | None = None,
 ) -> float:
     """Mean dose of the body outside the organs that have a compartment of their own, in Gy.
 
@@ -133,6 +142,8 @@ def remainder_body_mean(
     organ_means_total, organ_volumes : mapping
         TG-263 structure to mean dose [Gy] and volume [cm³]. Only structures the organ table
         uses are taken out, each once; a structure without a volume stays in.
+    compartments : collection of str, optional
+        Those of the network; every one but a tumour's when None.
 
     Returns
     -------
@@ -140,16 +151,18 @@ def remainder_body_mean(
         Spread over the reference whole-body volume of EDRIC, so a scan that ends at the
         chest does not make it too high. Zero where the organs hold all of the integral dose.
     """
-    table = load(SHEET).table("organs").fillna("")["structures"]
-    used = {
-        name
-        for structures in table
-        for name in best_alternative(str(structures), organ_means_total)
-        if name in organ_means_total and name in organ_volumes
-    }
+    used = {name for name in used_structures(organ_means_total, compartments) if name in organ_volumes}
     organs = sum(organ_means_total[name] * organ_volumes[name] for name in used)
     volume = load("blood/edric")["body_volume"] - sum(organ_volumes[name] for name in used)
     return max(0.0, body_integral_gy_cm3 - organs) / volume
+
+
+def used_structures(means: Mapping[str, float], compartments: Collection[str] | None = None) -> set[str]:
+    """Contoured structures that stand for a compartment, without those inside another of them."""
+    table = load(SHEET).table("organs").fillna("")
+    chosen = table["compartment"] != TUMOUR if compartments is None else table["compartment"].isin(list(compartments))
+    used = {name for text in table["structures"][chosen] for name in best_alternative(str(text), means)} & set(means)
+    return {name for name in used if WITHIN.get(name) not in used}
 
 
 def best_alternative(structures: str, means: Mapping[str, float]) -> list[str]:

@@ -97,25 +97,31 @@ class Delivery:
             place += t >= self.starts.take(place + 1, mode="clip")
         return place
 
-    def between(
-        self, compartment: IntArray, from_s: FloatArray, to_s: FloatArray, first: IntArray, last: IntArray
-    ) -> FloatArray:
-        """Dose a compartment receives between two times in segments `first` and `last`, in Gy."""
+    def collect(
+        self, compartment: IntArray, from_s: FloatArray, to_s: FloatArray, first: IntArray
+    ) -> tuple[FloatArray, IntArray]:
+        """Dose a compartment receives between two times, in Gy, and the segment of the second.
+
+        `first` is the segment of the first time.
+        """
         if self.k == 1:
-            return self.rate.take(compartment, mode="clip") * (to_s - from_s)
+            return self.rate.take(compartment, mode="clip") * (to_s - from_s), first
         row = compartment * self.k
-        at_start = row + first
-        row += last
-        rate = self.rate.take(row, mode="clip")
-        dose = rate * (to_s - from_s)
+        row += first
         # Within one segment the plain product is exact: rounding must not touch untouched blood.
-        across = np.flatnonzero(row != at_start)
-        end, start = row[across], at_start[across]
+        dose = self.rate.take(row, mode="clip")
+        dose *= to_s - from_s
+        across = np.flatnonzero(to_s >= self.starts[1:].take(first, mode="clip"))
+        if not across.size:
+            return dose, first
+        last = first.copy()
+        last[across] = self.segment(to_s[across])
+        start, end = row[across], row[across] + (last[across] - first[across])
         dose[across] = (
-            (rate[across] * to_s[across] + self.offset.take(end))
+            (self.rate.take(end) * to_s[across] + self.offset.take(end))
             - (self.rate.take(start) * from_s[across] + self.offset.take(start))
         ).clip(0.0)
-        return dose
+        return dose, last
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,8 +209,7 @@ def fraction_doses(walk: Walk, n: int, rng: np.random.Generator) -> FloatArray:
     dose = np.zeros(n)
     while where.size:
         leave = np.minimum(until, end)
-        last = first if walk.delivery.k == 1 else walk.delivery.segment(leave)
-        gained = walk.delivery.between(where, since, leave, first, last)
+        gained, last = walk.delivery.collect(where, since, leave, first)
         if walk.relative is not None:
             gained *= walk.relative.factor(where, leave - since, rng)
         dose += gained
@@ -214,9 +219,9 @@ def fraction_doses(walk: Walk, n: int, rng: np.random.Generator) -> FloatArray:
             _store(out, ids, dose)
             keep = np.flatnonzero(walking)
             ids = keep if ids is None else ids[keep]
-            where, until, dose, last = where[keep], until[keep], dose[keep], last[keep]
+            where, until, dose, last, leave = where[keep], until[keep], dose[keep], last[keep], leave[keep]
         where = walk.jump.draw(where, rng)
-        first, since = last, np.minimum(until, end)
+        first, since = last, leave
         until = until + walk.stay(where, rng)
     return out
 

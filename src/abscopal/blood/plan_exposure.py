@@ -6,7 +6,7 @@ that the beam misses is then a part of its own, so that the share of blood touch
 longer that of the whole organ.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 from abscopal.blood.circulation import SHEET, Network, split_compartment
 from abscopal.blood.delivery import Timing
 from abscopal.blood.exposure import BloodDose, blood_dose_of_segments
-from abscopal.blood.organs import Assignment, assign_organs, assignment_notes, best_alternative, remainder_body_mean
+from abscopal.blood.organs import (
+    Assignment,
+    assign_organs,
+    assignment_notes,
+    best_alternative,
+    remainder_body_mean,
+    used_structures,
+)
+from abscopal.blood.spread import Spread, spread_of
 from abscopal.domain.errors import InputError
 from abscopal.dose.dvh import DVH
 from abscopal.knowledge.load import load
@@ -91,30 +99,71 @@ def blood_dose_of_plan(
         Fewer than one fraction or bin, a dose that is not physical, or structures missing
         under `"stop"`.
     """
+    plan = compartment_doses(dvhs, n_fractions, network, bins=bins, missing=missing)
+    per_fraction: dict[str, float] = {}
+    for compartment, parts in plan.bins.items():
+        network, doses = _split(network, compartment, parts)
+        per_fraction |= doses
+    floor = load(SHEET)["smallest_dose_counted"]
+    counted = [name for name, dose in per_fraction.items() if dose > floor]
+    result = blood_dose_of_segments(network, timing.segments(per_fraction), counted=counted)
+    return replace(result, notes=(*network.notes, *timing.notes, *plan.notes), sources=plan.sources)
+
+
+@dataclass(frozen=True, eq=False)
+class CompartmentDoses:
+    """Dose of each compartment in one fraction of a plan.
+
+    Attributes
+    ----------
+    bins : mapping
+        Compartment to its dose in one fraction, in a few bins.
+    sources : mapping
+        Compartment to the structures or the assumption behind its dose.
+    notes : tuple of str
+    """
+
+    bins: Mapping[str, Bins]
+    sources: Mapping[str, str]
+    notes: tuple[str, ...]
+
+    @property
+    def means(self) -> dict[str, float]:
+        """Mean dose of each compartment in one fraction, in Gy."""
+        return {name: bins.mean for name, bins in self.bins.items()}
+
+    @property
+    def spread(self) -> dict[str, Spread]:
+        """Dose relative to the mean in compartments that are not even, for sampled blood."""
+        return {
+            name: spread_of(bins.doses, bins.shares)
+            for name, bins in self.bins.items()
+            if bins.doses.size > 1 and bins.mean > 0.0
+        }
+
+
+def compartment_doses(
+    dvhs: Mapping[str, DVH], n_fractions: int, network: Network, *, bins: int = 6, missing: Missing = "body"
+) -> CompartmentDoses:
+    """Dose of each compartment from a plan; parameters and errors as `blood_dose_of_plan`."""
     _check(dvhs, n_fractions, bins)
     means = {name: dvh.mean for name, dvh in dvhs.items()}
-    rest = _rest_of_body(dvhs, means) if missing == "body" else None
+    rest = rest_of_body(dvhs, network.compartments) if missing == "body" else None
     assigned = assign_organs(network, means, None if rest is None else rest.mean)
     if missing == "stop":
         _refuse_missing(sorted({name for item in assigned if not item.contoured for name in item.missing}))
     table = load(SHEET).table("organs").fillna("").set_index("compartment")["structures"]
-    floor = load(SHEET)["smallest_dose_counted"] * n_fractions
+    floor = load(SHEET)["smallest_dose_counted"]
     fallback = rest or Bins(np.zeros(1), np.ones(1))
-    per_fraction: dict[str, float] = {}
+    found: dict[str, Bins] = {}
     for item in assigned:
-        parts = (
-            _of_structures(best_alternative(str(table.get(item.compartment, "")), means), dvhs, fallback)
-            if item.contoured
-            else fallback
-        )
+        names = best_alternative(str(table.get(item.compartment, "")), means)
+        parts = _of_structures(names, dvhs, fallback) if item.contoured else fallback
         most = bins if item.contoured else min(bins, BODY_BINS)
-        parts = _rescaled(merge_bins(parts, most, floor), item.dose)
-        network, doses = _split(network, item.compartment, parts)
-        per_fraction |= {name: dose / n_fractions for name, dose in doses.items()}
-    counted = [name for name, dose in per_fraction.items() if dose > floor / n_fractions]
-    result = blood_dose_of_segments(network, timing.segments(per_fraction), counted=counted)
-    notes = (*network.notes, *timing.notes, *_notes(assigned, rest, floor / n_fractions, bins))
-    return replace(result, notes=notes, sources={item.compartment: item.basis for item in assigned})
+        parts = _rescaled(merge_bins(parts, most, floor * n_fractions), item.dose)
+        found[item.compartment] = Bins(parts.doses / n_fractions, parts.shares)
+    sources = {item.compartment: item.basis for item in assigned}
+    return CompartmentDoses(found, sources, _notes(assigned, rest, floor, bins))
 
 
 def bins_of(dvh: DVH) -> Bins:
@@ -141,32 +190,32 @@ def merge_bins(fine: Bins, most: int, floor: float) -> Bins:
     return Bins(doses, shares / shares.sum())
 
 
-def rest_of_body(dvhs: Mapping[str, DVH]) -> Bins | None:
+def rest_of_body(dvhs: Mapping[str, DVH], compartments: Collection[str] | None = None) -> Bins | None:
     """Dose of the body outside the structures that stand for a compartment; None without `External`.
 
     What the scan does not show, up to the whole-body volume of EDRIC, counts as unirradiated.
     """
-    return _rest_of_body(dvhs, {name: dvh.mean for name, dvh in dvhs.items()})
-
-
-def _rest_of_body(dvhs: Mapping[str, DVH], means: Mapping[str, float]) -> Bins | None:
     body = dvhs.get(BODY)
     if body is None:
         return None
-    table = load(SHEET).table("organs").fillna("")["structures"]
-    used = {name for text in table for name in best_alternative(str(text), means) if name in dvhs and name != BODY}
-    doses, shares = body.differential()
-    volume = shares * body.volume_cm3
-    for name in used:
-        reached = np.interp(body.edges, dvhs[name].edges, dvhs[name].volume_fraction, right=0.0)
-        volume = volume + np.diff(reached) * dvhs[name].volume_cm3
-    volume = np.maximum(volume, 0.0)
+    means = {name: dvh.mean for name, dvh in dvhs.items()}
+    doses, volume = volume_outside(body, [dvhs[name] for name in sorted(used_structures(means, compartments))])
     unseen = max(0.0, load("blood/edric")["body_volume"] - body.volume_cm3)
     whole = Bins(np.append(doses, 0.0), np.append(volume, unseen))
     kept = whole.shares > 0.0
     bins = Bins(whole.doses[kept], whole.shares[kept] / whole.shares.sum())
-    mean = remainder_body_mean(body.integral_dose, means, {name: dvh.volume_cm3 for name, dvh in dvhs.items()})
-    return _rescaled(bins, mean)
+    volumes = {name: dvh.volume_cm3 for name, dvh in dvhs.items()}
+    return _rescaled(bins, remainder_body_mean(body.integral_dose, means, volumes, compartments))
+
+
+def volume_outside(whole: DVH, parts: Sequence[DVH]) -> tuple[FloatArray, FloatArray]:
+    """Bin doses [Gy] of `whole` and the volume [cm³] in each that is not in `parts`, which lie inside it."""
+    doses, shares = whole.differential()
+    volume = shares * whole.volume_cm3
+    for part in parts:
+        reached = np.interp(whole.edges, part.edges, part.volume_fraction, right=0.0)
+        volume = volume + np.diff(reached) * part.volume_cm3
+    return doses, np.maximum(volume, 0.0)
 
 
 def _of_structures(names: list[str], dvhs: Mapping[str, DVH], fallback: Bins) -> Bins:

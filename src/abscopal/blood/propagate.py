@@ -2,8 +2,8 @@
 
 Uniformisation: exp(M t) = exp(-c t) Σ (t (M + c I))^k / k!, with c the largest loss rate. Every
 term is of one sign, so nothing cancels and no matrix exponential is formed: a few hundred
-products of a vector with a sparse matrix instead. Few compartments over a long time are the
-exception: there squaring the matrix is quicker.
+products of a vector with a matrix instead. A very long time is the exception: there squaring
+the matrix is quicker.
 """
 
 from collections.abc import Callable
@@ -18,8 +18,7 @@ FloatArray = NDArray[np.float64]
 SMALLEST_TERM = 1e-15  # of the sum: the rounding of float64
 LONGEST_STEP = 400.0  # of c t at once, so that exp(-c t) stays far from underflow
 DENSE_UP_TO = 96  # compartments; above, the sparse product is the quicker one
-SQUARE_UP_TO = 64  # compartments for which a matrix exponential beats ...
-SQUARE_FROM = 60.0  # ... this many terms
+SQUARE_FROM = 3000.0  # terms from which squaring the matrix is quicker
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +120,7 @@ class Carrier:
         return carried
 
     def _square(self, duration: float) -> bool:
-        return self.loss.size <= SQUARE_UP_TO and float(self.loss.max()) * duration > SQUARE_FROM
+        return float(self.loss.max()) * duration > SQUARE_FROM
 
 
 def _uniformised(row: FloatArray, once: Callable[[FloatArray], FloatArray], loss: float, duration: float) -> FloatArray:

@@ -73,7 +73,7 @@ def run(
         from abscopal.report.html import render, write_json, write_whole
 
         _check_out(out)
-        patient = read_patient(_text(patient_path), name=patient_path.name)
+        patient = read_patient(read_text(patient_path), name=patient_path.name)
         case = read_case(case_path, names=patient.structures, allow_frame_mismatch=allow_frame_mismatch)
         answer = assess_case(
             case,
@@ -121,7 +121,7 @@ def _check_out(out: Path) -> None:
         )
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
     """The text of a patient file, or the error that says why not."""
     limit = 1_000_000
     try:

@@ -1,5 +1,6 @@
 """`abscopal blood CASE`: dose to circulating blood, lymphocyte forecast and immune dose indices."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +13,7 @@ from abscopal.domain.errors import InputError
 if TYPE_CHECKING:
     from abscopal.blood.analysis import BloodAnalysis
     from abscopal.blood.circulation import Network
+    from abscopal.blood.compare import Scenario
     from abscopal.blood.delivery import Timing
     from abscopal.dose.dicom.plan import PlanFacts
     from abscopal.dose.dvh import DVH
@@ -41,6 +43,29 @@ class MissingChoice(StrEnum):
     stop = "stop"
 
 
+class OrderChoice(StrEnum):
+    """Order of the fields."""
+
+    plan = "plan"
+    gantry = "gantry"
+
+
+class OrganDoseChoice(StrEnum):
+    """How an uneven organ gives dose to a particle."""
+
+    visit = "visit"
+    path = "path"
+    step = "step"
+    mean = "mean"
+
+
+class FormChoice(StrEnum):
+    """Forms of EDRIC."""
+
+    chest = "chest"
+    oesophagus = "oesophagus"
+
+
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
     app.command("blood")(blood)
@@ -59,6 +84,11 @@ def blood(
     beam_on: Annotated[float | None, typer.Option(help="Beam-on time of a fraction [s], constant timing.")] = None,
     gap: Annotated[float | None, typer.Option(help="Pause between fields [s].")] = None,
     fraction_time: Annotated[float | None, typer.Option(help="First beam on to last beam off [s].")] = None,
+    order: Annotated[OrderChoice, typer.Option(help="Fields as listed, or by gantry angle.")] = OrderChoice.plan,
+    gate: Annotated[str, typer.Option(help="Gating as breathing period [s] and duty cycle, such as 4:0.3.")] = "",
+    tumour: Annotated[
+        str, typer.Option(help="Carve the GTV from a compartment: lung, or lung:density:perfusion relative to it.")
+    ] = "",
     fractions: Annotated[int | None, typer.Option(min=1, max=100, help="Fractions; the plan's by default.")] = None,
     missing: Annotated[
         MissingChoice, typer.Option(help="Organs not contoured: dose of the rest of the body, zero, or stop.")
@@ -67,6 +97,15 @@ def blood(
     counts: Annotated[str, typer.Option(help="Counts so far as day:count, such as 7:1.2,14:0.9.")] = "",
     exchange: Annotated[bool, typer.Option("--exchange", help="Also with lymphocytes travelling to organs.")] = False,
     shape: Annotated[float, typer.Option(help="Weibull shape of transit times; 1 is Markov.")] = 1.0,
+    organ_dose: Annotated[
+        OrganDoseChoice,
+        typer.Option(help="Dose of an uneven organ: once a visit, along a path, each step, or its mean."),
+    ] = OrganDoseChoice.visit,
+    form: Annotated[FormChoice, typer.Option(help="Form of EDRIC.")] = FormChoice.chest,
+    compare: Annotated[bool, typer.Option("--compare", help="Also other dose rates, FLASH and fractions.")] = False,
+    versus: Annotated[
+        list[Path] | None, typer.Option(help="Another plan of this patient, such as protons; may be repeated.")
+    ] = None,
     particles: Annotated[int, typer.Option(min=1000, max=5_000_000, help="Particles sampled.")] = 100_000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the particles and draws.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for blood.html, blood.json and CSV files.")] = None,
@@ -88,29 +127,59 @@ def blood(
     if out is not None:
         _check_out(out)
     circulation = _network(network, volumes, flows, head_neck, weight, age, cardiac_output)
-    with progress_bars():
-        read = read_case(case)
-        times = _timing(read.plan, timing, beam_on, gap, fraction_time)
-        n = fractions or (read.plan.n_fractions if read.plan else None)
-        if not n:
-            raise InputError(
-                doing="reading the course of radiotherapy",
-                found="no RTPLAN" if read.plan is None else "an RTPLAN without a number of fractions",
-                expected="a number of fractions", try_="--fractions 30",
-            )  # fmt: skip
+    cycle = parse_gate(gate)
+
+    def course_of(folder: Path) -> "_Course":
+        read = read_case(folder)
+        times = _timing(read.plan, timing, beam_on, gap, fraction_time, order, cycle)
         dvhs = case_dvhs(read)
+        fitted, doses = _carved(circulation, dvhs, tumour)
+        n = _fractions(read.plan, fractions)
+        days = Regimen.equal_fractions(1.0, n, weekdays=True).fraction_days
+        return _Course(read.plan, times, dvhs, doses, fitted, n, days)
+
+    with progress_bars():
+        course = course_of(case)
+        others = [_scenario(folder, course_of(folder), missing) for folder in versus or []]
         analysis = analyse_blood(
-            dvhs, n, circulation, times,
-            baseline=alc, fraction_days=Regimen.equal_fractions(1.0, n, weekdays=True).fraction_days,
-            count_days=days, counts=seen, exchange=exchange, missing=missing.value, shape=shape,
-            particles=particles, seed=seed,
+            course.doses, course.n, course.network, course.timing,
+            baseline=alc, fraction_days=course.days, count_days=days, counts=seen, exchange=exchange,
+            missing=missing.value, form=form.value, shape=shape, organ_dose=organ_dose.value, particles=particles,
+            seed=seed, compare=compare, others=others,
+            dose_per_fraction=course.plan.dose_per_fraction if course.plan else None,
         )  # fmt: skip
-    found = {**analysis.summary(), "severe_lymphopenia_models": _nomograms(dvhs, n, alc, network)}
+    found = {**analysis.summary(), "severe_lymphopenia_models": _nomograms(course.dvhs, course.n, alc, network)}
     _write(analysis, found, out)
     if as_json:
         print_json(found)
     else:
         _show(found, out)
+
+
+@dataclass(frozen=True)
+class _Course:
+    """A plan that was read, with the circulation it is computed on."""
+
+    plan: "PlanFacts | None"
+    timing: "Timing"
+    dvhs: "dict[str, DVH]"
+    doses: "dict[str, DVH]"
+    network: "Network"
+    n: int
+    days: tuple[float, ...]
+
+
+def parse_gate(text: str) -> tuple[float, float] | None:
+    """Breathing period [s] and duty cycle written as `4:0.3`; None for no gating."""
+    if not text:
+        return None
+    period, _, duty = text.partition(":")
+    try:
+        return float(period), float(duty)
+    except ValueError as exc:
+        raise InputError(
+            doing="reading the gating", found=repr(text[:100]), expected="period in seconds:duty cycle", try_="4:0.3"
+        ) from exc
 
 
 def parse_counts(text: str) -> tuple[list[float], list[float]]:
@@ -150,9 +219,46 @@ def _network(
     return head_and_neck_network(network) if head_neck else network
 
 
+def _carved(network: "Network", dvhs: "dict[str, DVH]", tumour: str) -> "tuple[Network, dict[str, DVH]]":
+    """The network and histograms with the tumour beside its host, where one is named."""
+    from abscopal.blood.tumour import carve_contoured_tumour
+
+    if not tumour:
+        return network, dvhs
+    host, *relative = tumour.split(":")
+    try:
+        density, perfusion = (float(value) for value in relative or ("1", "1"))
+    except ValueError as exc:
+        raise InputError(
+            doing="carving the tumour from its host", found=repr(tumour[:100]),
+            expected="a compartment, or compartment:density:perfusion", try_="lung:1:0.5",
+        ) from exc  # fmt: skip
+    return carve_contoured_tumour(network, dvhs, host, density=density, perfusion=perfusion)
+
+
+def _fractions(plan: "PlanFacts | None", given: int | None) -> int:
+    n = given or (plan.n_fractions if plan else None)
+    if not n:
+        raise InputError(
+            doing="reading the course of radiotherapy",
+            found="no RTPLAN" if plan is None else "an RTPLAN without a number of fractions",
+            expected="a number of fractions", try_="--fractions 30",
+        )  # fmt: skip
+    return n
+
+
+def _scenario(folder: Path, course: _Course, missing: MissingChoice) -> "Scenario":
+    from abscopal.blood.compare import Scenario
+    from abscopal.blood.plan_exposure import blood_dose_of_plan
+
+    dose = blood_dose_of_plan(course.doses, course.n, course.network, course.timing, missing=missing.value)
+    return Scenario(folder.name, dose, course.days)
+
+
 def _timing(
-    plan: "PlanFacts | None", choice: TimingChoice, beam_on: float | None, gap: float | None, whole: float | None
-) -> "Timing":
+    plan: "PlanFacts | None", choice: TimingChoice, beam_on: float | None, gap: float | None, whole: float | None,
+    order: OrderChoice, cycle: tuple[float, float] | None,
+) -> "Timing":  # fmt: skip
     from abscopal.blood.delivery import constant_timing, timing_from_plan
 
     wrong = (gap, whole) if choice is TimingChoice.constant else (beam_on,)
@@ -164,8 +270,10 @@ def _timing(
             try_="--timing rtplan" if wrong[1:] else "--timing constant",
         )
     if choice is TimingChoice.rtplan:
-        return timing_from_plan(plan, gap_s=gap, fraction_time_s=whole)
-    return constant_timing(beam_on if beam_on is not None else (plan.beam_on_s if plan else None))
+        timing = timing_from_plan(plan, gap_s=gap, fraction_time_s=whole, order=order.value)
+    else:
+        timing = constant_timing(beam_on if beam_on is not None else (plan.beam_on_s if plan else None))
+    return timing if cycle is None else timing.gated(*cycle)
 
 
 def _nomograms(dvhs: "dict[str, DVH]", n: int, alc: float | None, sex: Sex) -> list[dict[str, Any]]:
@@ -228,6 +336,10 @@ def _show(found: dict[str, Any], out: Path | None) -> None:
                 f"({ahead['status']})",
                 markup=False,
             )
+    for row in found["subsets"]:
+        console.print(f"{row['subset']}  nadir {row['nadir']:.2f} of {row['baseline']:.2f} 1e9/L ({row['status']})")
+    if found["comparisons"]:
+        _show_comparisons(found["comparisons"])
     for row in found["severe_lymphopenia_models"]:
         said = row["not_computable"] if row["probability"] is None else f"{100 * row['probability']:.0f} %"
         console.print(f"model  {row['model']} ({row['endpoint']}): {said}", markup=False)
@@ -236,3 +348,16 @@ def _show(found: dict[str, Any], out: Path | None) -> None:
     console.print("Research use only. Not for clinical decisions.", style="yellow", markup=False)
     if out is not None:
         console.print(f"page  {out / 'blood.html'}", markup=False, soft_wrap=True)
+
+
+def _show_comparisons(rows: list[dict[str, Any]]) -> None:
+    cells = [
+        (
+            row["name"], str(row["n_fractions"]), f"{row['mean']:.3g}", f"{100 * row['v_any_fraction']:.3g}",
+            "" if row["nadir"] is None else f"{row['nadir'][0]:.2f}",
+            "" if row["p_grade3"] is None else f"{100 * row['p_grade3']:.0f}",
+        )
+        for row in rows
+    ]  # fmt: skip
+    head = ("delivery", "fractions", "mean [Gy]", "touched in one [%]", "nadir [1e9/L]", "grade 3+ [%]")
+    print_table("Other ways of giving it", head, cells)

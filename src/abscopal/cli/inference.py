@@ -7,7 +7,9 @@ import typer
 
 from abscopal.cli.console import JsonOption, print_json, print_table, progress_bars, screen
 
-app = typer.Typer(help="Calibrate the dose-immune model on evidence and test it on rows held out.", no_args_is_help=True)
+app = typer.Typer(
+    help="Calibrate the dose-immune model on evidence and test it on rows held out.", no_args_is_help=True
+)
 FolderOption = Annotated[Path | None, typer.Option(help="Folder of the draws; by default the package's own.")]
 
 
@@ -57,9 +59,7 @@ def evidence(
 
     diagnosis, facts = stored_diagnosis(out)
     with progress_bars():
-        scores = write_evidence(
-            docs, predictions, diagnosis, facts, labels=tuple(variant or ABLATIONS), folder=out
-        )
+        scores = write_evidence(docs, predictions, diagnosis, facts, labels=tuple(variant or ABLATIONS), folder=out)
     rows = []
     for label, found in scores.items():
         for split in ("calibration", "validation"):
@@ -71,14 +71,3 @@ def evidence(
         return
     table = [(v, s, f"{d[0]}/{d[1]}", f"{n[0]}/{n[1]}", f"{g:.1f}") for v, s, d, n, g in rows]
     print_table("Evidence rows", ("variant", "rows", "directions right", "numbers covered", "log score"), table)
-
-
-@app.command()
-def petab(
-    folder: Annotated[Path, typer.Argument(help="Folder to write the problem into.")],
-) -> None:
-    """Write the volume and control rows of the calibration as a PEtab problem with an SBML model."""
-    from abscopal.inference.petab_export import write_petab
-
-    written = write_petab(folder)
-    screen().print(f"wrote {written.name}")

@@ -5,11 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from abscopal.cli.console import JsonOption, print_json, print_table, screen
+from abscopal.cli.console import JsonOption, print_json, print_table, progress_bars, screen
 
 if TYPE_CHECKING:
-    from abscopal.stratification.score import Score
-    from abscopal.stratification.table import PatientTable
+    from collections.abc import Sequence
 
 app = typer.Typer(
     help="Patient scores, models, treatment-effect heterogeneity and mechanistic phenotypes.", no_args_is_help=True
@@ -27,19 +26,90 @@ def score(
     column: ColumnOption = None,
     unit: UnitOption = None,
     disease: Annotated[str, typer.Option(help="Disease of every patient, for a file without that column.")] = "",
+    expression: Annotated[
+        Path | None, typer.Option(help="CSV of genes (rows, HGNC symbols) by patients (columns).")
+    ] = None,
+    expression_unit: Annotated[
+        str, typer.Option(help="TPM, FPKM, counts, NanoString, log2(TPM+1) or log2(FPKM+1).")
+    ] = "TPM",
+    tide: Annotated[
+        str, typer.Option(help="Also TIDE, as Melanoma, NSCLC or Other; needs the optional package tidepy.")
+    ] = "",
+    pretreated: Annotated[
+        bool, typer.Option("--pretreated", help="The samples had an immunotherapy before (TIDE).")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder for the page, CSV, JSON and a card per patient.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Every score that can be computed, and why the others cannot."""
-    from abscopal.stratification.stratify import score_patient
-    from abscopal.stratification.table import read_patients
+    from abscopal.report.score_page import scores_document, summary_rows, write_scores
+    from abscopal.stratification.stratify import score_cohort
+    from abscopal.stratification.table import read_expression, read_matrix, read_patients
 
     columns = {name: field for field, name in pairs(column, "--column").items()}
     table = read_patients(patients, columns=columns, units=pairs(unit, "--unit"), disease=disease)
-    scores = [score_patient(patient) for patient in table.patients]
+    if expression is not None:
+        table = read_expression(expression, expression_unit, table)
+    with progress_bars():
+        scores = score_cohort(table.patients)
+    if tide:
+        from abscopal.stratification.scores.cohort import with_tide
+
+        scores = with_tide(table.patients, scores, read_matrix(expression, expression_unit), tide, pretreated)
+    if out is not None:
+        with progress_bars():
+            write_scores(table, scores, out, manifest("stratify score", [patients, expression]))
     if as_json:
-        print_json(_plain(table, scores))
+        print_json(scores_document(table, scores))
         return
-    _show(table, scores)
+    headings = ("score", "n", "median (range)", "evidence", "status", "why the others are not")
+    print_table(f"{len(scores)} patients", headings, summary_rows(scores))
+    for flag in table.flags:
+        screen().print(f"flag     {flag}", markup=False)
+    if out is not None:
+        screen().print(f"page     {out / 'scores.html'}", markup=False)
+
+
+@app.command()
+def radiomics(
+    signature: Annotated[Path, typer.Argument(help="TOML of the signature, filled in by you.")],
+    features: Annotated[Path | None, typer.Option(help="CSV with one row per lesion and a column per feature.")] = None,
+    image: Annotated[Path | None, typer.Option(help="CT for extraction with mirp (optional package).")] = None,
+    mask: Annotated[Path | None, typer.Option(help="Contour of the lesion for extraction.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """A radiomic signature you fill in, on features you bring or extract (IBSI, mirp)."""
+    from abscopal.domain.errors import InputError
+    from abscopal.stratification.scores.radiomics import extract_features, read_features, read_signature
+
+    wanted = read_signature(signature)
+    if features is not None:
+        rows = read_features(features)
+    elif image is not None and mask is not None:
+        rows = [extract_features(wanted, image, mask)]
+    else:
+        raise InputError(
+            doing="scoring a radiomic signature", found="no features", expected="--features, or --image with --mask",
+            try_="--features features.csv",
+        )  # fmt: skip
+    scores = [wanted.score(row) for row in rows]
+    if as_json:
+        print_json([one.model_dump(mode="json") for one in scores])
+        return
+    shown = [
+        (str(place), "" if one.value is None else f"{one.value:.4g}", one.category or one.not_computable)
+        for place, one in enumerate(scores, 1)
+    ]
+    print_table(wanted.name, ("lesion", "value", "class"), shown)
+
+
+def manifest(command: str, files: "Sequence[Path | None]", seed: int | None = None) -> dict[str, Any]:
+    """Provenance of a result: version, digests of the files read, seed."""
+    from abscopal.domain.manifest import make_manifest, sha256_file
+
+    inputs = {f"table {place}": sha256_file(path) for place, path in enumerate(files, 1) if path is not None}
+    made = make_manifest(command=command, inputs=inputs, parameters_sha256="", seed=seed)
+    return made.model_dump(mode="json")
 
 
 def pairs(options: list[str] | None, name: str) -> dict[str, str]:
@@ -59,43 +129,3 @@ def pairs(options: list[str] | None, name: str) -> dict[str, str]:
             raise InputError(doing=f"reading {name}", found=repr(text), expected="KEY=VALUE", try_=f"{name} a=b")
         found[key.strip()] = value.strip()
     return found
-
-
-def _plain(table: "PatientTable", scores: "list[tuple[Score, ...]]") -> dict[str, Any]:
-    return {
-        "columns": {c.name: {"field": c.field, "unit": c.unit} for c in table.columns},
-        "ignored_columns": list(table.ignored),
-        "flags": list(table.flags),
-        "patients": [
-            {
-                "patient": patient.pseudonym,
-                "disease": patient.disease,
-                "scores": [s.model_dump(mode="json") for s in row],
-            }
-            for patient, row in zip(table.patients, scores, strict=True)
-        ],
-    }
-
-
-def _show(table: "PatientTable", scores: "list[tuple[Score, ...]]") -> None:
-    computed: dict[str, list[float]] = {}
-    reasons: dict[str, dict[str, int]] = {}
-    labels = {}
-    for one in (score for row in scores for score in row):
-        labels[one.name] = one
-        if one.value is not None:
-            computed.setdefault(one.name, []).append(one.value)
-        else:
-            why = reasons.setdefault(one.name, {})
-            why[one.not_computable] = why.get(one.not_computable, 0) + 1
-    rows = []
-    for name, one in labels.items():
-        values = sorted(computed.get(name, []))
-        spread = f"{values[len(values) // 2]:.3g} ({values[0]:.3g} to {values[-1]:.3g})" if values else ""
-        text = "; ".join(
-            f"{reason.removeprefix('not computable: ')} ({n})" for reason, n in reasons.get(name, {}).items()
-        )
-        rows.append((one.label, str(len(values)), spread, one.evidence, text))
-    print_table(f"{len(scores)} patients", ("score", "n", "median (range)", "evidence", "not computable"), rows)
-    for flag in table.flags:
-        screen().print(f"flag     {flag}", markup=False)

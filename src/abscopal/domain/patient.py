@@ -4,6 +4,7 @@ Every field is documented in its `description`; `example_toml` prints them all, 
 example a user starts from cannot drift from the schema.
 """
 
+import math
 import re
 import tomllib
 from collections.abc import Mapping
@@ -60,6 +61,14 @@ Day = Annotated[float, _reads("day", -3650, 3650)]
 Interval = Annotated[float, _reads("day", 0.01, 365)]
 Volume = Annotated[float, _reads("cm^3", 1e-6, 20000, "mm^3")]
 Gray = Annotated[float, _reads("Gy", 0.1, 50)]
+OrganDose = Annotated[float, _reads("Gy", 0, 150)]
+IntegralDose = Annotated[float, _reads("Gy*cm^3", 0, 1e7)]
+Ratio = Annotated[float, _reads("1", 0, 1000)]
+Share = Annotated[float, _reads("1", 0, 1)]
+Index = Annotated[float, _reads("kg/m^2", 8, 100)]
+Area = Annotated[float, _reads("cm^2", 20, 500, "mm^2")]
+Combined = Annotated[float, _reads("1", 0, 100)]
+GENE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,30}")
 
 
 class _Section(BaseModel):
@@ -70,7 +79,13 @@ class Labs(_Section):
     """Baseline laboratory values, each with its unit."""
 
     alc: Lymphocytes | None = Field(None, description="absolute lymphocyte count before RT", examples=["1.6 1e9/L"])
+    alc_lln: Lymphocytes | None = Field(
+        None, description="lower limit of normal of the lymphocyte count in that laboratory", examples=["1 1e9/L"]
+    )
     anc: CellCount | None = Field(None, description="absolute neutrophil count", examples=["4.8 1e9/L"])
+    nlr: Ratio | None = Field(
+        None, description="neutrophil-lymphocyte ratio, where the counts are not known", examples=[3.0]
+    )
     wbc: CellCount | None = Field(None, description="white blood cells", examples=["7.4 1e9/L"])
     monocytes: CellCount | None = Field(None, description="monocytes", examples=["0.6 1e9/L"])
     platelets: Platelets | None = Field(None, description="platelets", examples=["280 1e9/L"])
@@ -89,6 +104,43 @@ class Biomarkers(_Section):
         None, description="PD-L1 tumour proportion score, 0 to 100", examples=["50 percent"]
     )
     tmb: Burden | None = Field(None, description="tumour mutational burden", examples=["10 mutation/megabase"])
+    btmb: Burden | None = Field(
+        None, description="mutational burden in blood, FoundationOne assay", examples=["12 mutation/megabase"]
+    )
+    pd_l1_cps: Combined | None = Field(None, description="PD-L1 combined positive score, 0 to 100", examples=[20.0])
+
+
+class Microbiome(_Section):
+    """Results of a stool analysis."""
+
+    toposcore: Share | None = Field(None, description="TOPOSCORE as reported, 0 to 1", examples=[0.6])
+    akkermansia: Percent | None = Field(
+        None, description="relative abundance of Akkermansia muciniphila", examples=["1.2 percent"]
+    )
+
+
+class Expression(_Section):
+    """Tumour gene expression of the genes a score needs; one sample."""
+
+    unit: Literal["TPM", "FPKM", "counts", "NanoString", "log2(TPM+1)", "log2(FPKM+1)"] = Field(
+        description="what the values are", examples=["TPM"]
+    )
+    genes: dict[str, float] = Field(description="value by HGNC symbol; never centred or scaled over patients")
+
+    @model_validator(mode="after")
+    def _plain_values(self) -> Self:
+        wrong = [gene for gene in self.genes if not GENE.fullmatch(gene)]
+        if wrong:
+            raise ValueError(f"{wrong[0][:40]!r} is not a gene symbol")
+        low = min(self.genes.values(), default=0.0)
+        if not all(math.isfinite(value) for value in self.genes.values()) or low < 0:
+            raise UnitError(
+                doing="reading expression",
+                found=f"a value of {low:g}",
+                expected=f"{self.unit}, which is never negative",
+                try_="values that were not centred, scaled or turned into z-scores",
+            )
+        return self
 
 
 class History(_Section):
@@ -108,6 +160,24 @@ class History(_Section):
     anticoagulant: bool | None = Field(None, description="on an anticoagulant", examples=[False])
     tumour_location: Literal["upper", "middle", "lower"] | None = Field(
         None, description="lung lobe level of the primary", examples=["upper"]
+    )
+    rt_setting: Literal["definitive", "postoperative"] | None = Field(
+        None, description="radiotherapy alone or with drugs, or after surgery", examples=["definitive"]
+    )
+    tumour_side: Literal["left", "right"] | None = Field(
+        None, description="side of the primary, for paired organs", examples=["left"]
+    )
+    tumour_site: Literal["larynx", "pharynx", "oral_cavity"] | None = Field(
+        None, description="head and neck: site of the primary", examples=["pharynx"]
+    )
+    xerostomia_baseline: Literal["none", "mild", "moderate_severe"] | None = Field(
+        None, description="head and neck: dry mouth before RT", examples=["none"]
+    )
+    xerostomia_baseline_score: Annotated[int, Field(ge=0, le=3)] | None = Field(
+        None, description="head and neck: the same as a score", examples=[0]
+    )
+    dysphagia_baseline: Literal["grade_0_1", "grade_2", "grade_3plus"] | None = Field(
+        None, description="head and neck: swallowing before RT", examples=["grade_0_1"]
     )
 
 
@@ -138,6 +208,21 @@ class Radiotherapy(_Section):
     )
     weekdays: bool = Field(True, description="fractions Monday to Friday", examples=[True])
     interval: Interval = Field(1.0, description="time between fractions when weekdays = false", examples=["1 day"])
+    fractions: Annotated[int, Field(ge=1, le=60)] | None = Field(
+        None, description="number of fractions, for scores without a case", examples=[30]
+    )
+    dose_per_fraction: Gray | None = Field(
+        None, description="dose per fraction, for scores without a case", examples=["2 Gy"]
+    )
+    mean_lung_dose: OrganDose | None = Field(
+        None, description="mean dose to both lungs, for scores without a case", examples=["15 Gy"]
+    )
+    mean_heart_dose: OrganDose | None = Field(
+        None, description="mean dose to the heart, for scores without a case", examples=["10 Gy"]
+    )
+    integral_dose: IntegralDose | None = Field(
+        None, description="mean body dose times irradiated volume, without a case", examples=["150000 Gy*cm^3"]
+    )
     beam_on_time: Annotated[float, BeforeValidator(lambda v: quantity(v, "second", name="beam_on_time"))] | None = (
         Field(
             None,
@@ -179,8 +264,16 @@ class Patient(_Section):
     )
     weight: Kilogram | None = Field(None, description="body weight", examples=["68 kg"])
     height: Centimetre | None = Field(None, description="height", examples=["165 cm"])
+    bmi: Index | None = Field(
+        None, description="body-mass index, where weight or height is not known", examples=["25 kg/m^2"]
+    )
+    l3_muscle_area: Area | None = Field(
+        None, description="skeletal muscle area on the CT slice at L3", examples=["140 cm^2"]
+    )
     labs: Labs = Labs()
     biomarkers: Biomarkers = Biomarkers()
+    microbiome: Microbiome = Microbiome()
+    expression: Expression | None = None
     history: History = History()
     radiotherapy: Radiotherapy = Radiotherapy()
     options: Options = Options()
@@ -200,6 +293,21 @@ class Patient(_Section):
                 expected="parts no larger than the whole",
                 try_="checking the units of anc, alc and wbc",
             )
+        return self
+
+    @model_validator(mode="after")
+    def _one_truth(self) -> Self:
+        labs, size = self.labs, (self.weight, self.height)
+        counts = labs.anc / labs.alc if labs.anc is not None and labs.alc else None
+        measured = size[0] / (size[1] / 100) ** 2 if size[0] is not None and size[1] is not None else None
+        for name, written, computed in (("labs.nlr", labs.nlr, counts), ("bmi", self.bmi, measured)):
+            if written is not None and computed is not None and abs(written - computed) > 0.1 * max(computed, 0.1):
+                raise UnitError(
+                    doing=f"reading {name}",
+                    found=f"{written:g}, while the values it is made of give {computed:.3g}",
+                    expected="the same number",
+                    try_=f"leaving {name} out, or checking the units of what it is made of",
+                )
         return self
 
 
@@ -256,7 +364,7 @@ def _section_type(annotation: Any) -> type[BaseModel] | None:
 def example_toml() -> str:
     """A complete example of `patient.toml` with every field documented."""
     tables: dict[str, type[BaseModel]] = {
-        "labs": Labs, "biomarkers": Biomarkers, "history": History,
+        "labs": Labs, "biomarkers": Biomarkers, "microbiome": Microbiome, "history": History,
         "radiotherapy": Radiotherapy, "options": Options,
     }  # fmt: skip
     lines = [
@@ -267,6 +375,7 @@ def example_toml() -> str:
     for name, model in tables.items():
         lines += ["", f"[{name}]", *_field_lines(model)]
     lines += ["", "[structures]", '# "Lt Lung" = "Lung_L"   # ' + str(Patient.model_fields["structures"].description)]
+    lines += ["", "# [expression]", '# unit = "TPM"', "# genes = { CD8A = 12.5, STAT1 = 80.2 }   # HGNC symbols"]
     lists: dict[str, type[BaseModel]] = {"drugs": DrugSchedule, "lesions": Lesion}
     for name, model in lists.items():
         lines += ["", f"[[{name}]]", *_field_lines(model)]
@@ -293,7 +402,8 @@ def field_units() -> Mapping[str, str]:
     The examples are written in that unit; a test holds them to it.
     """
     parts: dict[str, type[BaseModel]] = {
-        "": Patient, "labs.": Labs, "biomarkers.": Biomarkers, "history.": History, "radiotherapy.": Radiotherapy,
+        "": Patient, "labs.": Labs, "biomarkers.": Biomarkers, "microbiome.": Microbiome,
+        "history.": History, "radiotherapy.": Radiotherapy,
         "drugs.": DrugSchedule, "lesions.": Lesion,
     }  # fmt: skip
     quantity_text = re.compile(r"[-+.\d]+ (\S+)")
@@ -308,7 +418,7 @@ def field_units() -> Mapping[str, str]:
 def covariates(patient: Patient) -> Mapping[str, float | str | bool]:
     """Flat mapping of everything known about the patient, for models that ask by name."""
     known: dict[str, float | str | bool] = {}
-    for section in (patient.labs, patient.biomarkers, patient.history):
+    for section in (patient.labs, patient.biomarkers, patient.microbiome, patient.history):
         known.update({k: v for k, v in section.model_dump().items() if v is not None})
     for name in ("disease", "age", "sex", "weight", "height"):
         value = getattr(patient, name)

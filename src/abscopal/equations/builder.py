@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import sympy as sp
 
@@ -11,6 +11,8 @@ from abscopal.equations.model import Model
 from abscopal.equations.pieces import (
     NOT,
     Argument,
+    Condition,
+    Delay,
     Impulse,
     Parameter,
     Pieces,
@@ -40,8 +42,9 @@ class ModelBuilder:
     ['A']
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, checked_units: bool = True) -> None:
         self.name = name
+        self._checked_units = checked_units
         self._states: list[State] = []
         self._parameters: dict[str, Parameter] = {}
         self._quantities: list[Quantity] = []
@@ -49,6 +52,8 @@ class ModelBuilder:
         self._impulses: list[Impulse] = []
         self._updates: list[Update] = []
         self._windows: list[Window] = []
+        self._delays: list[Delay] = []
+        self._conditions: list[Condition] = []
         self._switches: dict[str, Switch] = {}
         self._mechanism = ""
         self._needs: tuple[str, ...] = ()
@@ -123,6 +128,35 @@ class ModelBuilder:
     def impulse(self, name: str, meaning: str, arguments: Sequence[Argument], *, trigger: str = "") -> None:
         """Declare an impulse and its arguments."""
         self._impulses.append(Impulse(name, meaning, tuple(arguments), trigger, self._mechanism, self._needs))
+
+    def clock(self, name: str, meaning: str, *, every: float, first: float | None = None) -> None:
+        """Declare the step of difference equations; `update(name, state, expression)` gives each next value.
+
+        All updates of a step see the values just before it. A step comes before the fractions, the doses and the
+        report of its day, so that a value reported on a day is the one that this day's dose acts on.
+
+        Parameters
+        ----------
+        name, meaning : str
+        every : float
+            Time between steps. [day]
+        first : float, optional
+            The first step; `every` unless given. Steps not after the start of a simulation are left out. [day]
+
+        Raises
+        ------
+        ModelError
+            A time between steps that is not positive and finite.
+        """
+        begin = every if first is None else first
+        if not (0 < every < float("inf") and abs(begin) < float("inf")):
+            raise ModelError(
+                doing=f"adding the clock {name!r} to the model {self.name!r}",
+                found=f"a step every {every:g} days from day {begin:g}",
+                expected="finite numbers, the first above zero",
+                try_="every=1.0 for a daily recursion",
+            )
+        self._impulses.append(Impulse(name, meaning, (), "", self._mechanism, self._needs, every, begin))
 
     def update(self, impulse: str, state: str, expression: sp.Expr, *, unless: str = "") -> None:
         """Set the new value of a state at an impulse, in the values just before it.
@@ -255,6 +289,41 @@ class ModelBuilder:
             self.rate(target, f"out of {name}", passing)
         return passing
 
+    def delayed(
+        self,
+        name: str,
+        unit: str,
+        meaning: str,
+        of: sp.Expr,
+        lag: sp.Expr | float,
+        *,
+        history: sp.Expr | float | None = None,
+    ) -> sp.Symbol:
+        """Declare the value that an expression had a fixed time ago, and return its symbol.
+
+        Such a model is a delay differential equation; `simulate` solves it, compiled kernels do not. `transit`
+        gives a delay that is spread, in ordinary equations.
+
+        Parameters
+        ----------
+        name, unit, meaning : str
+        of : expression
+            In states, quantities, parameters and time.
+        lag : expression
+            In parameters, above zero. [day]
+        history : expression, optional
+            The value before the start, in parameters and time; that of the start unless given.
+        """
+        past = None if history is None else as_expression(history)
+        self._delays.append(
+            Delay(name, unit, meaning, as_expression(of), as_expression(lag), past, self._mechanism, self._needs)
+        )
+        return symbol(name)
+
+    def when(self, impulse: str, condition: sp.Basic, **further: Any) -> None:
+        """Let a condition, such as `A > limit`, set off an impulse; `further` as in `pieces.Condition`."""
+        self._conditions.append(Condition(impulse, condition, **further))
+
     def build(self) -> Model:
         """The checked model, all switches on."""
         return Model(
@@ -268,5 +337,8 @@ class ModelBuilder:
                 tuple(self._updates),
                 tuple(self._switches.values()),
                 tuple(self._windows),
+                tuple(self._delays),
+                tuple(self._conditions),
+                self._checked_units,
             ),
         )

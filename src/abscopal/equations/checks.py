@@ -5,6 +5,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
 import sympy as sp
+from sympy.core.relational import Relational
 
 from abscopal.domain.errors import ModelError
 from abscopal.domain.registry import unknown_name
@@ -23,8 +24,9 @@ def check(model: "Model") -> None:
     _names_are_unique(model, doing)
     _targets_exist(model, doing)
     _values_are_allowed(model, doing)
-    units = known_units(model)
+    units = known_units(model) if model.pieces.checked_units else _Any(known_units(model))
     parameters = {parameter.name: parameter.unit for parameter in model.pieces.parameters}
+    parameters = parameters if model.pieces.checked_units else _Any(parameters)
     for state in model.states:
         if state.initial.is_number:  # a bare number is in the state's own unit
             continue
@@ -36,12 +38,13 @@ def check(model: "Model") -> None:
     _check_terms(model, units, doing)
     ordered_quantities(model)
     _check_updates(model, units, doing)
+    check_past_and_conditions(model, units, doing)
     check_continuity(model)
 
 
 def known_units(model: "Model") -> dict[str, str]:
     """Unit of every symbol that a rate term may use."""
-    pieces: list[Named] = [*model.states, *model.quantities, *model.pieces.parameters]
+    pieces: list[Named] = [*model.states, *model.quantities, *model.delays, *model.pieces.parameters]
     return {piece.name: piece.unit for piece in pieces} | {TIME.name: "day"}
 
 
@@ -74,7 +77,9 @@ def _names(expression: sp.Basic) -> set[str]:
 
 
 def _names_are_unique(model: "Model", doing: str) -> None:
-    pieces: list[Named] = [*model.pieces.states, *model.pieces.quantities, *model.pieces.parameters]
+    pieces: list[Named] = [
+        *model.pieces.states, *model.pieces.quantities, *model.pieces.delays, *model.pieces.parameters,
+    ]  # fmt: skip
     names = [*(piece.name for piece in pieces), TIME.name]
     arguments = {argument.name for impulse in model.pieces.impulses for argument in impulse.arguments}
     double = [name for name, count in Counter([*names, *arguments]).items() if count > 1]
@@ -181,7 +186,51 @@ def _check_updates(model: "Model", units: dict[str, str], doing: str) -> None:
     states = {state.name: state.unit for state in model.states}
     for update in model.updates:
         arguments = {argument.name: argument.unit for argument in model.impulse(update.impulse).arguments}
-        _check_expression(update.expression, states[update.state], units | arguments, update.label, doing)
+        known = {**units, **arguments}
+        known = _Any(known) if isinstance(units, _Any) else known
+        for delay in model.delays:
+            known.pop(delay.name)
+        _check_expression(update.expression, states[update.state], known, update.label, doing)
+
+
+def check_past_and_conditions(model: "Model", units: dict[str, str], doing: str) -> None:
+    """Delays of what is known without them, by a time made of parameters; conditions without the past."""
+    kind = type(units)
+    parameters = kind({parameter.name: parameter.unit for parameter in model.pieces.parameters})
+    present = kind({name: unit for name, unit in units.items() if name not in {d.name for d in model.delays}})
+    for delay in model.delays:
+        _check_expression(delay.of, delay.unit, present, f"what {delay.name} is the past of", doing)
+        if not delay.lag.is_number:
+            _check_expression(delay.lag, "day", parameters, f"the lag of {delay.name}", doing)
+        elif not (delay.lag.is_finite and delay.lag.is_positive):
+            raise ModelError(
+                doing=doing,
+                found=f"a lag of {delay.lag} days of {delay.name}",
+                expected="a time above zero",
+                try_="the state itself, for no delay",
+            )
+        if delay.history is not None and not delay.history.is_number:
+            past = kind({**parameters, TIME.name: "day"})
+            _check_expression(delay.history, delay.unit, past, f"the history of {delay.name}", doing)
+    for condition in model.conditions:
+        label = f"the condition of {condition.impulse!r}"
+        if model.impulse(condition.impulse).arguments:
+            raise ModelError(
+                doing=doing,
+                found=f"{label}, an impulse with arguments",
+                expected="an impulse without arguments",
+                try_="parameters in their place",
+            )
+        parts: list[tuple[sp.Basic, str]] = [(condition.delay, "day")] if not condition.delay.is_number else []
+        parts += [] if condition.priority is None or condition.priority.is_number else [(condition.priority, "1")]
+        for compared in condition.when.atoms(Relational):
+            parts.append((compared.args[0] - compared.args[1], ""))  # type: ignore[operator]
+        for part, wanted in parts:
+            _check_expression(part, wanted, present, label, doing)
+
+
+class _Any(dict[str, str]):
+    """Symbols that are known, with units that nobody compares."""
 
 
 def _check_expression(expression: sp.Basic, wanted: str, units: dict[str, str], label: str, doing: str) -> None:
@@ -202,6 +251,8 @@ def _check_expression(expression: sp.Basic, wanted: str, units: dict[str, str], 
             expected="an expression with finite real numbers",
             try_="looking for a division by zero or the root of a negative number",
         )
+    if isinstance(units, _Any):
+        return
     try:
         dimension = dimension_of(expression, units)
     except DimensionMismatch as exc:
@@ -211,7 +262,7 @@ def _check_expression(expression: sp.Basic, wanted: str, units: dict[str, str], 
             expected="an expression whose parts have matching units",
             try_="checking the units of its parameters",
         ) from exc
-    if dimension is not None and not dimension.same(dimension_of_unit(wanted)):
+    if dimension is not None and wanted and not dimension.same(dimension_of_unit(wanted)):
         raise ModelError(
             doing=doing,
             found=f"{label} = {expression} with the wrong unit",

@@ -10,7 +10,19 @@ import sympy as sp
 
 from abscopal.domain.registry import unknown_name
 from abscopal.equations.checks import check, checked_value
-from abscopal.equations.pieces import NOT, Impulse, Parameter, Pieces, Quantity, State, Term, Update, Window
+from abscopal.equations.pieces import (
+    NOT,
+    Condition,
+    Delay,
+    Impulse,
+    Parameter,
+    Pieces,
+    Quantity,
+    State,
+    Term,
+    Update,
+    Window,
+)
 from abscopal.equations.symbolic import symbols_of
 
 if TYPE_CHECKING:
@@ -67,6 +79,22 @@ class Model:
     def windows(self) -> tuple[Window, ...]:
         """Active rate windows; each is a state and two impulses as well."""
         return tuple(window for window in self.pieces.windows if self._on(window.needs))
+
+    @cached_property
+    def delays(self) -> tuple[Delay, ...]:
+        """Active values of the past."""
+        return tuple(delay for delay in self.pieces.delays if self._on(delay.needs))
+
+    @cached_property
+    def conditions(self) -> tuple[Condition, ...]:
+        """Conditions of active impulses."""
+        active = {impulse.name for impulse in self.impulses}
+        return tuple(condition for condition in self.pieces.conditions if condition.impulse in active)
+
+    @property
+    def needs_history(self) -> bool:
+        """Whether it has delays or conditions, which the compiled kernels do not solve."""
+        return bool(self.delays or self.conditions)
 
     @cached_property
     def terms(self) -> tuple[Term, ...]:
@@ -126,8 +154,13 @@ class Model:
         lines += [f"{p.name}|{p.unit}" for p in self.parameters]
         lines += [f"{q.name}|{q.unit}|{q.combine}|{sp.srepr(q.base)}" for q in self.quantities]
         lines += [f"{t.target}|{sp.srepr(t.expression)}" for t in self.terms]
-        lines += [f"{i.name}|{[(a.name, a.unit) for a in i.arguments]}" for i in self.impulses]
+        lines += [f"{i.name}|{[(a.name, a.unit) for a in i.arguments]}|{i.every}|{i.first}" for i in self.impulses]
         lines += [f"{u.impulse}|{u.state}|{sp.srepr(u.expression)}" for u in self.updates]
+        lines += [f"{d.name}|{d.unit}|{sp.srepr(d.of)}|{sp.srepr(d.lag)}|{d.history}" for d in self.delays]
+        lines += [
+            f"{c.impulse}|{sp.srepr(c.when)}|{sp.srepr(c.delay)}|{c.priority}|{c.persistent}|{c.initially}|{c.values_then}"
+            for c in self.conditions
+        ]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def impulse(self, name: str) -> Impulse:
@@ -189,8 +222,12 @@ class Model:
 
         return table(self)
 
-    def _expressions(self) -> Iterator[sp.Expr]:
+    def _expressions(self) -> Iterator[sp.Basic]:
         yield from (state.initial for state in self.states)
         yield from (quantity.base for quantity in self.quantities)
         yield from (term.expression for term in self.terms)
         yield from (update.expression for update in self.updates)
+        for delay in self.delays:
+            yield from (delay.of, delay.lag, *([] if delay.history is None else [delay.history]))
+        for condition in self.conditions:
+            yield from (condition.when, condition.delay, *([] if condition.priority is None else [condition.priority]))

@@ -149,6 +149,9 @@ class Impulse:
     ----------
     trigger : str
         `"fraction"`, `"drug:<name>"`, or empty when only an explicit event sets it off.
+    every, first : float, optional
+        Of a clock: the time between its steps, and the first of them; the step that takes a difference
+        equation from one value to the next. [day]
     """
 
     name: str
@@ -157,6 +160,59 @@ class Impulse:
     trigger: str = ""
     mechanism: str = ""
     needs: tuple[str, ...] = ()
+    every: float | None = None
+    first: float = 0.0
+
+
+@dataclass(frozen=True)
+class Delay(Named):
+    """A value of the past, for rates and quantities.
+
+    Attributes
+    ----------
+    of : sympy expression
+        In states, quantities, parameters and time; what it was `lag` days ago.
+    lag : sympy expression
+        In parameters; above zero. [day]
+    history : sympy expression, optional
+        The value before the start, in parameters and time; by default that of the start.
+    """
+
+    of: sp.Expr
+    lag: sp.Expr
+    history: sp.Expr | None = None
+    mechanism: str = ""
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Sets off an impulse each time it turns from false to true.
+
+    Attributes
+    ----------
+    impulse : str
+        One without arguments.
+    when : sympy boolean
+    delay : sympy expression
+        From turning true to the impulse. [day]
+    priority : sympy expression, optional
+        Of those due at one time the largest goes first.
+    persistent : bool
+        Whether the impulse still comes if the condition turns false before it.
+    initially : bool
+        What the condition is taken to have been before the start; with false it may set off at the start.
+    values_then : bool
+        Whether new values are computed when the condition turns true, and not when the impulse comes.
+    """
+
+    impulse: str
+    when: sp.Basic
+    delay: sp.Expr = sp.S.Zero
+    priority: sp.Expr | None = None
+    persistent: bool = True
+    initially: bool = True
+    values_then: bool = True
 
 
 @dataclass(frozen=True)
@@ -185,7 +241,13 @@ class Window(Named):
 
 @dataclass(frozen=True)
 class Pieces:
-    """Every piece of a model, switched on or not."""
+    """Every piece of a model, switched on or not.
+
+    Attributes
+    ----------
+    checked_units : bool
+        False for a model from elsewhere that does not give all its units: they are then not compared.
+    """
 
     states: tuple[State, ...]
     parameters: tuple[Parameter, ...]
@@ -195,3 +257,6 @@ class Pieces:
     updates: tuple[Update, ...]
     switches: tuple[Switch, ...]
     windows: tuple[Window, ...] = ()
+    delays: tuple[Delay, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    checked_units: bool = True

@@ -40,6 +40,9 @@ class PythonFunctions:
         NumPy: `y` may be a sequence of arrays.
     array_rates : (y, t, parameters) -> list of length n_states
         NumPy: states and parameters may be arrays over patients.
+
+    In a model with delays, values of the past are one more argument: `rates` take (y, t, past), `quantities` and
+    `array_rates` take (y, t, parameters, past).
     """
 
     rates: Callable[[Sequence[float]], Rates]
@@ -55,19 +58,27 @@ def python_functions(model: Model) -> PythonFunctions:
     """Compile the model to Python; cached by the model's digest."""
     made = algebra(model)
     rates = _flat(made, made.rates)
+    past = [symbol(delay.name) for delay in model.delays] or None
     entries = made.jacobian()
     start = _compile(made, made.initial)
-    arguments = [list(made.states), TIME, list(made.parameters)]
+    arguments = [list(made.states), TIME, list(made.parameters), *([past] if past else [])]
     numpy_of: Any = sp.lambdify
     numpy = [{"erf": erf}, "numpy"]
     return PythonFunctions(
-        rates=_compile(made, rates),
-        jacobian=_compile(made, _flat(made, list(entries.values())), _rows(len(made.states), list(entries))),
+        rates=_compile(made, rates, arguments=past),
+        jacobian=_compile(made, _flat(made, list(entries.values())), _rows(len(made.states), list(entries)), past),
         impulses={impulse.name: _impulse(model, made, impulse.name) for impulse in model.impulses},
         initial=lambda parameters: start(parameters)([0.0] * len(made.states), 0.0),
         quantities=numpy_of(arguments, _flat(made, [name for name, _ in made.assignments]), numpy, cse=True),
         array_rates=numpy_of(arguments, rates, numpy, cse=True),
     )
+
+
+def scalar_functions(model: Model, expressions: Sequence[sp.Basic]) -> Callable[[Sequence[float]], Rates]:
+    """Compile further expressions of a model's states, quantities, parameters and time: `bind(p) -> f(y, t)`."""
+    made = algebra(model)
+    bound: Callable[[Sequence[float]], Rates] = _compile(made, _flat(made, list(expressions)))  # type: ignore[arg-type]
+    return bound
 
 
 def _flat(made: Algebra, expressions: Sequence[sp.Expr]) -> list[sp.Expr]:
@@ -119,17 +130,21 @@ class _Printer(PythonCodePrinter):
 
 
 _PRINTER: Any = _Printer
-_MATH = {name: getattr(math, name) for name in ("exp", "log", "tanh", "sqrt", "pow", "erf")} | {"math": math}
+_FUNCTIONS = (
+    "exp", "log", "tanh", "sqrt", "pow", "erf", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh",
+    "asinh", "acosh", "atanh", "floor", "ceil", "gamma", "factorial",
+)  # fmt: skip
+_MATH = {name: getattr(math, name) for name in _FUNCTIONS} | {"math": math}
 
 
 def _compile(
     made: Algebra,
     expressions: Sequence[sp.Expr],
     write: Callable[[list[str]], str] = _row,
-    arguments: Sequence[sp.Symbol] = (),
+    arguments: Sequence[sp.Symbol] | None = None,
 ) -> Any:
-    """Compile `bind(p) -> f(y, t[, a])` with common subexpressions taken out."""
-    pools = {"y": made.states, "p": made.parameters, "a": tuple(arguments)}
+    """Compile `bind(p) -> f(y, t)`, or `f(y, t, a)` with `arguments`, common subexpressions taken out."""
+    pools = {"y": made.states, "p": made.parameters, "a": tuple(arguments or ())}
     short = {old: symbol(f"{letter}{k}") for letter, pool in pools.items() for k, old in enumerate(pool)}
     written = [substitute(e, short) for e in expressions]
     guarded = {choice: symbol(f"g{k}") for k, choice in enumerate(_guarded(written))}
@@ -141,9 +156,9 @@ def _compile(
         "def bind(p):",
         *_unpack("p", len(made.parameters), 1),
         *(f"    {line}" for line in outer),
-        f"    def f(y, t{', a' if arguments else ''}):",
+        f"    def f(y, t{'' if arguments is None else ', a'}):",
         *_unpack("y", len(made.states), 2),
-        *_unpack("a", len(arguments), 2),
+        *_unpack("a", len(arguments or ()), 2),
         *(f"        {line}" for line in inner),
         f"        return {write([printer.doprint(result) for result in results])}",
         "    return f",

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,15 +70,13 @@ def single_dose_arm(like: Arm, dose: float, overrides: Mapping[str, float]) -> A
     return Arm(f"{like.name} {dose:g} Gy {sorted(overrides)}", like.line, like.lesions, events, both, like.start)
 
 
-def _arm(row: Mapping[str, object]) -> Arm:
+def _arm(row: Mapping[Any, object]) -> Arm:
     settings, overrides, flags = _options(str(row["options"]))
     start = float(settings.get("start", load(EXPERIMENTS)["rt_day"]))
     dose, n, interval = float(str(row["dose"])), int(str(row["n"])), float(str(row["interval"]))
     at_node = float(settings.get("node", 0))
     apart = "node_at" in settings
-    fractions = _fractions(
-        dose, n, interval, weekdays="weekdays" in flags, start=start, node=0.0 if apart else at_node
-    )
+    fractions = _fractions(dose, n, interval, weekdays="weekdays" in flags, start=start, node=0.0 if apart else at_node)
     if apart:
         first = start + float(settings["node_at"])
         fractions += tuple(Event(first + k, "fraction", {"d_node": at_node}) for k in range(n))
@@ -103,9 +102,7 @@ def _options(text: str) -> tuple[dict[str, str], dict[str, float], set[str]]:
     return settings, overrides, flags
 
 
-def _fractions(
-    dose: float, n: int, interval: float, *, weekdays: bool, start: float, node: float
-) -> tuple[Event, ...]:
+def _fractions(dose: float, n: int, interval: float, *, weekdays: bool, start: float, node: float) -> tuple[Event, ...]:
     days = [start + (k + 2 * (k // 5) if weekdays else k * interval) for k in range(n)]
     return tuple(Event(day, "fraction", {"d_0": dose, "d_blood": dose, "d_node": node}) for day in days)
 

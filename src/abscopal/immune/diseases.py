@@ -47,7 +47,8 @@ def disease_draws(name: str, n: int = 200, seed: int = 0) -> dict[str, FloatArra
     if name not in diseases():
         raise unknown_name("choosing a disease", name, list(diseases()))
     table = load(SHEET).table("diseases").set_index("disease")
-    row = {key: float(value) for key, value in table.loc[name].items() if key not in {"status", "meaning"}}
+    numbers = table.drop(columns=["status", "meaning"]).astype(float)
+    row = {str(key): float(numbers[key][name]) for key in numbers.columns}
     random = np.random.default_rng(seed)
 
     def drawn(key: str, low: str, high: str) -> FloatArray:

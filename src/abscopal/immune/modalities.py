@@ -42,7 +42,7 @@ class Modality:
     meaning: str
 
     def days(self, n: int) -> tuple[float, ...]:
-        """Days of `n` fractions from the first. [day]"""
+        """Days of `n` fractions from the first, in days."""
         return tuple(float(k + 2 * (k // 5)) if self.weekdays else k * self.interval for k in range(n))
 
 

@@ -99,18 +99,26 @@ class _Reader:
         self._tcd50: dict[bool, FloatArray] = {}
 
     def effect(self, one: Observation) -> FloatArray:
-        if one.kind.startswith("tcd50"):
-            return self._tcd50_ratio() if one.kind == "tcd50" else np.log(self.tcd50(False))
+        readers = {
+            "tcd50": lambda _: self._tcd50_ratio(),
+            "tcd50_with": lambda _: np.log(self.tcd50(False)),
+            "cure": self._cured,
+            "peak": self._peak,
+            "survival": self._survival,
+            "rank": self._first,
+            "control": self._first,
+        }
+        if one.kind in readers:
+            return readers[one.kind](one)
         if not one.arms:
             return np.log(self._parameter(one.readout) + _LEAST) - (math.log(0.5) if one.kind == "sign" else 0.0)
-        if one.kind == "cure":
-            return self._cured(one)
-        if one.kind == "peak":
-            return self._peak(one)
-        if one.kind == "survival":
-            return self._survival(one)
-        if one.kind in {"rank", "control"}:
-            return self._score(one.readout, *one.arms[0])
+        return self._gap(one)
+
+    def _first(self, one: Observation) -> FloatArray:
+        return self._score(one.readout, *one.arms[0])
+
+    def _gap(self, one: Observation) -> FloatArray:
+        """Log of the arm's read-out over the reference's; over the reference that comes nearest to it."""
         against = [self._score(one.readout, *own) for own in one.references]
         gaps = np.array([self._score(one.readout, *one.arms[0]) - other for other in against])
         if one.kind == "change":
@@ -125,7 +133,7 @@ class _Reader:
             return np.minimum(self._score("shrink_0", name, day), self._score("shrink_1", name, day))
         kind, _, lesion = readout.partition("_")
         if kind == "nadir":
-            return -np.log(np.maximum(self.run.least[int(lesion)][k].mean(axis=0), 0) + _LEAST)
+            return np.asarray(-np.log(np.maximum(self.run.least[int(lesion)][k].mean(axis=0), 0) + _LEAST))
         at = int(np.searchsorted(self.bench.days, day))
         if kind in {"shrink", "size"}:
             size = self.run.values[f"V_{lesion}"][k, :, :, at] + self.run.values[f"M_{lesion}"][k, :, :, at]
@@ -167,7 +175,7 @@ class _Reader:
         return np.asarray(np.subtract(*(np.log(self.tcd50(without)) for without in (True, False))))
 
     def tcd50(self, without_t_cells: bool) -> FloatArray:
-        """Single dose of half control, with or without killing by T cells, shape (n_draws,). [Gy]"""
+        """Single dose of half control in Gy, with or without killing by T cells, shape (n_draws,)."""
         if without_t_cells not in self._tcd50:
             self._tcd50[without_t_cells] = self._search_tcd50(without_t_cells)
         return self._tcd50[without_t_cells]
@@ -212,8 +220,10 @@ class _Reader:
 
 
 def _first_crossing(x: FloatArray, y: FloatArray) -> FloatArray:
-    """Where each column of `y` (n_x, n) first falls to zero; beyond the last
-    `x` by its last slope, and at the first if it always is."""
+    """Where each column of `y` (n_x, n) first falls to zero.
+
+    Beyond the last `x` by the last slope where it never does; the first `x` where it always is below.
+    """
     below = y <= 0
     k = np.clip(np.where(below.any(axis=0), below.argmax(axis=0), len(x) - 1), 1, len(x) - 1)
     columns = np.arange(y.shape[1])

@@ -111,7 +111,7 @@ def _pairs(rows: Sequence[Observation], k: int) -> list[tuple[int, int]]:
 def _log_of_probability(rows: Sequence[Observation], effects: FloatArray, k: int) -> FloatArray:
     with np.errstate(divide="ignore"):
         if rows[k].kind == "rank" and (pairs := _pairs(rows, k)):
-            return np.mean([np.log(_ordered(effects[a], effects[b])) for a, b in pairs], axis=0)
+            return np.asarray(np.mean([np.log(_ordered(effects[a], effects[b])) for a, b in pairs], axis=0))
         return np.asarray(np.log(reported_probability(rows, effects, k)))
 
 

@@ -1,9 +1,10 @@
 """Rows of the evidence table as statements about arms of the model."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 from abscopal.knowledge.load import load
 
@@ -25,10 +26,11 @@ class Observation:
     split : str
         calibration, validation or sealed.
     kind : str
-        `volume`, `ratio`: log of arm over reference. `control`: log of the untreated volume. `value`: a parameter. `survival`, `peak`: days. `tcd50`: log of the dose of half control
-        without T cells over that with, `tcd50_with`: log of the latter. `sign`:
-        arm above (+1) or below (-1) the reference. `presence`: an effect of at least the threshold, or none.
-        `change`: no change beyond the threshold. `rank`: order within a group. `cure`: animals without tumour.
+        `volume`, `ratio`: log of arm over reference. `control`: log of the untreated volume. `value`: a parameter.
+        `survival`, `peak`: days. `tcd50`: log of the dose of half control without T cells over that with,
+        `tcd50_with`: log of the latter. `sign`: arm above (+1) or below (-1) the reference. `presence`: an effect of at
+        least the threshold, or none. `change`: no change beyond the threshold. `rank`: order within a group. `cure`:
+        animals without tumour.
     arms, references : tuple of (name, day)
         Arm names with the day they are read; several references must all be beaten. [day]
     threshold : float
@@ -96,11 +98,11 @@ def split_of(note: str) -> Split:
     """The tag in the column `note` of the evidence table."""
     for tag in ("sealed", "calibration", "validation"):
         if f"SPLIT={tag}" in note:
-            return tag  # type: ignore[return-value]
+            return tag
     return "context"
 
 
-def _observation(row: dict[str, object], declared: dict[str, object]) -> Observation:
+def _observation(row: Mapping[Any, object], declared: Mapping[Any, object]) -> Observation:
     sheet = load(EXPERIMENTS)
     kind, readout = str(declared["kind"]), str(declared["readout"])
     day = _number(declared["day"])
@@ -139,7 +141,7 @@ def _number(cell: object) -> float:
         return math.nan
 
 
-def _schedule(row: dict[str, object]) -> str:
+def _schedule(row: Mapping[Any, object]) -> str:
     dose, n = _number(row["dose_per_fraction_gy"]), _number(row["n_fractions"])
     if math.isnan(dose):
         return "not given"
@@ -155,20 +157,13 @@ def _arms(text: str, day: float) -> tuple[tuple[str, float], ...]:
     return tuple(found)
 
 
-def _reported(kind: str, row: dict[str, object]) -> float | None:
+def _reported(kind: str, row: Mapping[Any, object]) -> float | None:
     value, control = _number(row["arm_value"]), _number(row["control_value"])
     if math.isnan(value):
         return None
-    if kind == "control":
-        return math.log(control)
     if kind in {"volume", "ratio", "survival"}:
-        if str(row["unit"]) == "fraction":  # reported as the share by which the volume is smaller
-            return math.log(1 - value)
-        return math.log(value / control)
-    if kind == "tcd50":
-        return math.log(control / value)
-    if kind in {"value", "peak", "tcd50_with"}:
-        return math.log(value)
-    if kind == "sign" and value > 1:  # a rank above that of the references
-        return 1.0
-    return value
+        # a fraction is the share by which the volume is smaller
+        return math.log(1 - value if str(row["unit"]) == "fraction" else value / control)
+    if kind in {"control", "tcd50", "value", "peak", "tcd50_with"}:
+        return math.log({"control": control, "tcd50": control / value}.get(kind, value))
+    return min(value, 1.0) if kind == "sign" else value  # a rank above that of the references is "up"

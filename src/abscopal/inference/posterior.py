@@ -89,7 +89,7 @@ def manifest(diagnosis: tuple[Learned, ...], chain: Chain) -> dict[str, Any]:
         "kind": "posterior",
         "version": __version__,
         "line": "TSA",
-        "sampler": "emcee, differential evolution, snooker and stretch moves, from the normal approximation at the mode",
+        "sampler": "emcee, differential evolution, snooker and stretch moves, from the curvature at the mode",
         "settings": vars(chain.settings),
         "accepted": round(chain.accepted, 4),
         "worst_r_hat": round(max(one.r_hat for one in diagnosis), 3),

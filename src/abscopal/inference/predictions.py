@@ -12,7 +12,8 @@ from abscopal.inference.posterior import hashes
 from abscopal.inference.scores import RowScore, site
 
 COLUMNS = (
-    "row", "study", "endpoint", "arm", "variant", "what", "predicted", "low90", "high90", "probability", "probability_of",
+    "row", "study", "endpoint", "arm", "variant", "what", "predicted", "low90", "high90", "probability",
+    "probability_of",
 )  # fmt: skip
 _MEANING = {
     "volume": "ratio to untreated",
@@ -20,7 +21,11 @@ _MEANING = {
     "sign": "reference over arm",
     "rank": "score",
 }
-_EVENT = {"presence": "an effect", "sign": "the arm doing better than its reference", "rank": "coming first in its group"}
+_EVENT = {
+    "presence": "an effect",
+    "sign": "the arm doing better than its reference",
+    "rank": "coming first in its group",
+}
 
 
 def write_predictions(scores: Mapping[str, Sequence[RowScore]], folder: Path) -> Path:

@@ -7,7 +7,8 @@ from pathlib import Path
 from abscopal.inference.ablation import ABLATIONS, FULL
 from abscopal.inference.diagnostics import Learned, Waic
 from abscopal.inference.observations import unmodelled
-from abscopal.inference.scores import RowScore, Summary, paired_difference, site, summarise
+from abscopal.inference.scores import RowScore, paired_difference, site, summarise
+from abscopal.knowledge.schema import MARKS
 
 BEGIN, END = "<!-- evidence: begin -->", "<!-- evidence: end -->"
 COUNTER_EVIDENCE = {
@@ -39,7 +40,18 @@ def page(
     facts : mapping
         Manifest of the posterior.
     """
-    parts = [BEGIN, "", "## Targets", "", *_targets(scores[FULL]), "", "## Ablations", "", *_ablations(scores, waics), ""]
+    parts = [
+        BEGIN,
+        "",
+        "## Targets",
+        "",
+        *_targets(scores[FULL]),
+        "",
+        "## Ablations",
+        "",
+        *_ablations(scores, waics),
+        "",
+    ]
     parts += [*_claim(scores), ""]
     for split, title in (("validation", "Rows held out"), ("calibration", "Rows calibrated on")):
         rows = [score for score in scores[FULL] if score.one.split == split]
@@ -71,40 +83,60 @@ def _targets(full: Sequence[RowScore]) -> list[str]:
     fitted_hits = fitted.signs[0] + fitted.numbers[0]
     fitted_rows = fitted.signs[1] + fitted.numbers[1]
     lines = ["| target | got | |", "|---|---|---|"]
-    lines.append(_target("held-out directions, effects and orders right, at least 75 %", _share(held.signs), held.sign_accuracy >= 0.75))
-    lines.append(_target("held-out numbers inside their 90 % interval, 80 to 97 %", _share(held.numbers), 0.8 <= held.coverage <= 0.97))
-    lines.append(_target("calibration rows met, at least 90 %", _share((fitted_hits, fitted_rows)), fitted_hits >= 0.9 * fitted_rows))
-    for row, kind, what in ((58, "tcd50", "dose of half control without T cells over with, 2.15"), ):
-        score = _one(full, row, kind)
-        lines.append(_target(what, f"{score.median:.2f} ({score.low:.2f}–{score.high:.2f})", bool(score.hit)))
+    ratio = _one(full, 58, "tcd50")
+    for what, got, met in (
+        (
+            "held-out directions, effects and orders right, at least 75 %",
+            _share(held.signs),
+            held.sign_accuracy >= 0.75,
+        ),
+        ("held-out numbers in their 90 % interval, 80 to 97 %", _share(held.numbers), 0.8 <= held.coverage <= 0.97),
+        ("calibration rows met, at least 90 %", _share((fitted_hits, fitted_rows)), fitted_hits >= 0.9 * fitted_rows),
+        ("dose of half control without T cells over with, 2.15", _range(ratio), bool(ratio.hit)),
+    ):
+        lines.append(_target(what, got, met))
     lines += _steep_fall(full)
-    lines.append("| PULSAR growth data, error no worse than 287 mm³ | not testable: no growth curves could be had | – |")
+    lines.append(
+        "| PULSAR growth data, error no worse than 287 mm³ | not testable: no growth curves could be had | – |"
+    )
     for where in ("distant", "local", "both", "immune"):
         rows = [score for score in of_split(full, "validation") if site(score.one) == where]
         found = summarise(rows) if rows else None
         if found:
-            lines.append(f"| held out, end point {where} (never pooled with the others) | directions {_share(found.signs)}, numbers {_share(found.numbers)} | – |")
+            counts = f"directions {_share(found.signs)}, numbers {_share(found.numbers)}"
+            lines.append(f"| held out, end point {where}, never pooled | {counts} | – |")
     return lines
 
 
 def _steep_fall(full: Sequence[RowScore]) -> list[str]:
     three, five = _one(full, 93, "volume"), _one(full, 95, "volume")
-    right = three.median < 0.75 * five.median
-    text = f"{three.median:.2f} ({three.low:.2f}–{three.high:.2f}) and {five.median:.2f} ({five.low:.2f}–{five.high:.2f})"
     alone = [_one(full, row, "volume") for row in (96, 98, 100)]
     left = ", ".join(f"{score.median:.2f}" for score in alone)
     return [
-        _target("TSA, outside the field: 8 Gy × 3 far below 6 Gy × 5 (0.28 and 0.51 of untreated)", text, right),
-        _target("irradiated TSA not eradicated by radiation alone (20×1, 8×3, 6×5: 0.30, 0.22, 0.28)", left, min(s.median for s in alone) > 0.05),
+        _target(
+            "TSA, outside the field: 8 Gy × 3 far below 6 Gy × 5 (0.28 and 0.51 of untreated)",
+            f"{_range(three)} and {_range(five)}",
+            three.median < 0.75 * five.median,
+        ),
+        _target(
+            "irradiated TSA not eradicated by radiation alone (20×1, 8×3, 6×5: 0.30, 0.22, 0.28)",
+            left,
+            min(score.median for score in alone) > 0.05,
+        ),
     ]
+
+
+def _range(score: RowScore) -> str:
+    return f"{score.median:.2f} ({score.low:.2f}–{score.high:.2f})"
 
 
 def _ablations(scores: Mapping[str, Sequence[RowScore]], waics: Mapping[str, Waic]) -> list[str]:
     full = summarise(of_split(scores[FULL], "validation"))
     lines = [
-        "Each variant was calibrated anew on the same rows, with the same sampler. The difference is the log score of the full",
-        "model less that of the variant on held-out rows, with its standard error over rows: positive means the mechanism helps",
-        "to predict. WAIC is on the calibration rows; rows whose variance is too large for WAIC to be trusted are counted.",
+        "Each variant was calibrated anew on the same rows with the same sampler, in half the steps. The difference is",
+        "the log score of the full model less the variant's on held-out rows, with its standard error over rows:",
+        "positive: the mechanism helps to predict. WAIC is on the calibration rows; rows whose variance is too large",
+        "for WAIC to be trusted are counted.",
         "",
         "| variant | directions right | numbers covered | log score | full less variant | WAIC | doubtful rows |",
         "|---|---|---|---|---|---|---|",
@@ -131,14 +163,16 @@ def _claim(scores: Mapping[str, Sequence[RowScore]]) -> list[str]:
             continue
         gap, error = paired_difference(full, summarise(of_split(scores[label], "validation")))
         worse = gap > WORSE * error
-        lines.append(f"- {label}: held-out rows {'are predicted worse' if worse else 'do not miss it'} ({gap:+.1f} ± {error:.1f}).")
+        words = "are predicted worse" if worse else "do not miss it"
+        lines.append(f"- {label}: held-out rows {words} ({gap:+.1f} ± {error:.1f}).")
         if label == "no-TREX1":
             lines += _trex1(worse)
     lines += [
         "",
-        "Every bound of a window is a statement about one tumour line and one end point. Local and distant end points are not",
-        "pooled here. The lines with several doses per fraction and a distant end point are TSA alone; its lower and upper side",
-        "(8 Gy × 1 none, 8 Gy × 3 strong, 6 Gy × 5 less, 20 Gy × 1 and 30 Gy × 1 none, with anti-CTLA-4) were calibrated on.",
+        "Every bound of a window speaks of one tumour line and one end point. Local and distant end points are",
+        "not pooled. The only line with several doses per fraction and a distant end point is TSA, and both sides of",
+        "its window (anti-CTLA-4: 8 Gy × 1 none, 8 Gy × 3 strong, 6 Gy × 5 less, 20 and 30 Gy × 1 none) were",
+        "calibrated on.",
     ]  # fmt: skip
     return lines
 
@@ -147,38 +181,53 @@ def _trex1(worse: bool) -> list[str]:
     if worse:
         return ["  The upper bound through TREX1 is supported by rows that were not fitted, for the lines among them."]
     return [
-        "  **The upper bound is an assumption**: a model without TREX1, calibrated alike, predicts the held-out rows as well.",
+        "  **The upper bound is an assumption**: a model without TREX1, calibrated alike, predicts the held-out rows",
+        "  as well.",
         "  An upper bound that this model shows is seen in this model only.",
     ]
 
 
 def _rows(rows: Sequence[RowScore], scores: Mapping[str, Sequence[RowScore]]) -> list[str]:
-    others = {score.one.row: score for score in scores.get("no-TREX1", ())}
+    others = {(score.one.row, score.one.kind): score for score in scores.get("no-TREX1", ())}
     lines = [
-        "| row | study | line | schedule | drug | end point | site | reported | predicted (90 %) | P(reported) | | no-TREX1 |",
+        "| row | study | line | schedule | drug | end point | site | reported | predicted (90 %) | P | | no-TREX1 |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for score in rows:
-        one, other = score.one, others.get(score.one.row)
-        chance = "–" if score.probability is None else f"{score.probability:.2f}"
-        mark = {"read": "", "recalled": " †", "uncertain": " ?"}[one.confidence]
-        without = "" if other is None else ("hit" if other.hit else "miss")
-        lines.append(
-            f"| {one.row} | {one.study} {one.year}{mark} | {_plain(one.line)} | {one.schedule} | {_plain(one.drug)} | {_plain(one.endpoint)} "
-            f"| {site(one)} | {_reported(score)} | {_predicted(score)} | {chance} | {'hit' if score.hit else '**miss**'} | {without} |"
+        one, other = score.one, others.get((score.one.row, score.one.kind))
+        cells = (
+            str(one.row),
+            f"{one.study} {one.year}{MARKS[one.confidence]}",
+            _plain(one.line),
+            one.schedule,
+            _plain(one.drug),
+            _plain(one.endpoint),
+            site(one),
+            _reported(score),
+            _predicted(score),
+            "–" if score.probability is None else f"{score.probability:.2f}",
+            _mark(score),
+            "" if other is None else _mark(other),
         )
+        lines.append("| " + " | ".join(cells) + " |")
     return lines
+
+
+def _mark(score: RowScore) -> str:
+    return "hit" if score.hit else "**miss**"
 
 
 def _counter(full: Sequence[RowScore]) -> list[str]:
-    lines = ["| row | study | what it says | predicted | |", "|---|---|---|---|---|"]
-    for score in full:
-        if score.one.row in COUNTER_EVIDENCE:
-            lines.append(
-                f"| {score.one.row} | {score.one.study} {score.one.year} | {COUNTER_EVIDENCE[score.one.row]} "
-                f"| {_predicted(score)} | {'hit' if score.hit else '**miss**'} |"
-            )
-    return lines
+    told = [score for score in full if score.one.row in COUNTER_EVIDENCE]
+    return [
+        "| row | study | what it says | predicted | |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {score.one.row} | {score.one.study} {score.one.year} | {COUNTER_EVIDENCE[score.one.row]} "
+            f"| {_predicted(score)} | {_mark(score)} |"
+            for score in told
+        ),
+    ]
 
 
 def _learned(diagnosis: Sequence[Learned], facts: Mapping[str, object]) -> list[str]:
@@ -186,17 +235,18 @@ def _learned(diagnosis: Sequence[Learned], facts: Mapping[str, object]) -> list[
         f"Worst R̂ {facts['worst_r_hat']}, least effective number of draws {facts['least_effective']}, "
         f"accepted {facts['accepted']}, settings {facts['settings']}.",
         "",
-        "On the prior's own scale (standard normal): median 0 and standard deviation 1 mean that the data taught nothing.",
+        "On the prior's own scale (standard normal): median 0 and standard deviation 1 mean that the data taught",
+        "nothing.",
         "*Bounded* says on which sides the profile falls by 1.92 from its top inside the chain.",
         "",
         "| number | median | sd | prior variance removed | bounded | R̂ | effective |",
         "|---|---|---|---|---|---|---|",
     ]
-    for one in sorted(diagnosis, key=lambda one: one.sd):
-        lines.append(
-            f"| {one.name} | {one.median:+.2f} | {one.sd:.2f} | {max(0.0, one.contraction):.0%} | {one.verdict} "
-            f"| {one.r_hat:.2f} | {one.effective:.0f} |"
-        )
+    lines += [
+        f"| {one.name} | {one.median:+.2f} | {one.sd:.2f} | {max(0.0, one.contraction):.0%} | {one.verdict} "
+        f"| {one.r_hat:.2f} | {one.effective:.0f} |"
+        for one in sorted(diagnosis, key=lambda one: one.sd)
+    ]
     return lines
 
 
@@ -232,6 +282,3 @@ def _predicted(score: RowScore) -> str:
 
 def _plain(text: str) -> str:
     return text.replace("|", "/").replace("_", " ")
-
-
-__all__ = ["Summary", "page", "write_page"]

@@ -33,7 +33,11 @@ def make_posterior(
     """
     facts: Mapping[str, object] = {}
     for label in labels:
-        own = settings if label == FULL else replace(settings, steps=max(2, int(settings.steps * REFIT_SHARE)), ensembles=1)
+        own = (
+            settings
+            if label == FULL
+            else replace(settings, steps=max(2, int(settings.steps * REFIT_SHARE)), ensembles=1)
+        )
         chain = calibrate(label, own, threads)
         write_variant(label, chain, min(DRAWS, chain.pooled().shape[0]), folder)
         if label == FULL:

@@ -57,15 +57,11 @@ def score_rows(rows: Sequence[Observation], effects: FloatArray, seed: int = 7) 
     good = np.isfinite(effects).all(axis=0)
     effects = effects[:, good]
     reported = [k for k, one in enumerate(rows) if one.reported is not None]
-    logs = dict(
-        zip(reported, row_log_likelihoods([rows[k] for k in reported], effects[reported]), strict=True)
-    )
+    logs = dict(zip(reported, row_log_likelihoods([rows[k] for k in reported], effects[reported]), strict=True))
     return tuple(_score(rows, effects, k, logs.get(k), seed) for k in range(len(rows)))
 
 
-def _score(
-    rows: Sequence[Observation], effects: FloatArray, k: int, logs: FloatArray | None, seed: int
-) -> RowScore:
+def _score(rows: Sequence[Observation], effects: FloatArray, k: int, logs: FloatArray | None, seed: int) -> RowScore:
     one, effect = rows[k], effects[k]
     log_score = None if logs is None else float(logsumexp(logs) - math.log(len(logs)))
     if one.kind == "cure":

@@ -91,14 +91,10 @@ class Sheet:
 
     def table(self, key: str) -> "pandas.DataFrame":
         """The CSV table `key` as a fresh DataFrame; empty cells are NaN or ''."""
-        import pandas
-
         if key not in self.content.tables:
             raise unknown_name(f"reading a table of '{self.name}'", key, list(self.content.tables))
         _note(f"{self.name}{SEPARATOR}{key}")
-        room = self.name.split("/")[0]
-        with _data().joinpath(room, self.content.tables[key].file).open("r", encoding="utf-8") as stream:
-            return pandas.read_csv(stream)
+        return _table(self.name.split("/")[0], self.content.tables[key].file).copy()
 
 
 @dataclass(frozen=True)
@@ -112,6 +108,14 @@ class Record:
 
 def _data() -> Traversable:
     return files("abscopal.knowledge") / "data"
+
+
+@cache
+def _table(room: str, file: str) -> "pandas.DataFrame":
+    import pandas
+
+    with _data().joinpath(room, file).open("r", encoding="utf-8") as stream:
+        return pandas.read_csv(stream)
 
 
 @cache

@@ -1,5 +1,6 @@
 """The page of `abscopal blood`: blood dose-volume histogram and lymphocyte course, with what was assumed."""
 
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,10 @@ import numpy as np
 from abscopal.blood.analysis import BloodAnalysis
 from abscopal.blood.blood_dvh import BloodDVH
 from abscopal.blood.forecast import Forecast
+from abscopal.blood.immune_dose import Association, outcome_associations
+from abscopal.drawing import INK, PALETTE, canvas, to_svg
 from abscopal.knowledge.load import load
 from abscopal.report.html import write_whole
-from abscopal.report.svg import INK, PALETTE, canvas, to_svg
 
 STYLE = """
 :root { --paper: #ffffff; --line: #d8dce2; --ink: #1b1f24; }
@@ -43,6 +45,13 @@ def write_blood_csv(analysis: BloodAnalysis, folder: Path) -> tuple[Path, ...]:
             lines += [f"{model}," + ",".join(f"{value:.6g}" for value in row) for row in zip(*columns, strict=True)]
     if len(lines) > 1:
         files.append(write_whole(folder / "alc.csv", "\n".join(lines) + "\n"))
+    if analysis.subsets:
+        lines = ["subset,day,count"]
+        for row in analysis.subsets:
+            lines += [
+                f"{row.subset},{t:.6g},{count:.6g}" for t, count in zip(row.course.t, row.course["ALC"], strict=True)
+            ]
+        files.append(write_whole(folder / "subsets.csv", "\n".join(lines) + "\n"))
     return tuple(files)
 
 
@@ -54,6 +63,10 @@ def render_blood(analysis: BloodAnalysis) -> str:
             parts.append(f"<h2>{title}</h2>{draw_alc(ahead)}{_alc_table(ahead)}{_list(ahead.notes)}")
     if analysis.forecast is None:
         parts.append("<p>Lymphocyte course: not computable, needs a baseline lymphocyte count.</p>")
+    if analysis.subsets:
+        parts.append("<h2>Lymphocyte subsets</h2>" + _subsets(analysis))
+    if analysis.comparisons:
+        parts.append("<h2>Other ways of giving it</h2>" + _comparisons(analysis))
     parts.append("<h2>Immune dose indices</h2>" + _indices(analysis))
     parts.append("<h2>Assumptions</h2>" + _list(analysis.notes))
     return (
@@ -149,11 +162,58 @@ def _alc_table(ahead: Forecast) -> str:
 def _indices(analysis: BloodAnalysis) -> str:
     edric = analysis.edric
     value = edric.not_computable if edric.value is None else f"{edric.value:.3g} Gy ({edric.status})"
-    rows = [(f"EDRIC, {edric.form} form", value)]
+    rows = [(f"EDRIC, {edric.form} form", "; ".join((value, *edric.notes)))]
+    rows += [
+        (f"for comparison, {row.cohort}", f"{row.statistic} {row.value:g} Gy ({row.status})") for row in edric.context
+    ]
+    rows += [(f"associated with {row.endpoint}, {row.cohort}", _association(row)) for row in outcome_associations()]
     for row in analysis.indices:
         text = row.not_computable if row.value is None else f"{row.value:.4g} {row.unit}"
         rows.append((row.label, "; ".join((text, *row.notes, *row.associations))))
     return _rows(rows)
+
+
+def _association(row: Association) -> str:
+    said = f"hazard ratio {row.hazard_ratio:g} {row.contrast} ({row.status}, observational)"
+    return f"{said}; {row.remark}" if row.remark else said
+
+
+def _subsets(analysis: BloodAnalysis) -> str:
+    rows = [
+        (row.subset, f"{row.baseline:.2f}", f"{row.alpha:.2f}", f"{row.nadir:.2f}", row.status)
+        for row in analysis.subsets
+    ]
+    head = ("subset", "baseline [10⁹/L]", "α [1/Gy]", "nadir [10⁹/L]", "status")
+    note = "Kill in circulating blood alone; ratios of α from culture, their mean set to the in-vivo value."
+    return _table_of(head, rows) + f"<p>{note}</p>"
+
+
+def _comparisons(analysis: BloodAnalysis) -> str:
+    rows = [
+        (
+            row.name, f"{row.n_fractions}", f"{row.mean:.3g}", f"{100 * row.v_any_fraction:.3g}",
+            f"{100 * row.v_any_course:.3g}",
+            "needs a count" if row.nadir is None else f"{row.nadir[0]:.2f} ({row.nadir[1]:.2f} to {row.nadir[2]:.2f})",
+            "" if row.p_grade3 is None else f"{100 * row.p_grade3:.0f}",
+            "" if row.p_grade4 is None else f"{100 * row.p_grade4:.0f}",
+        )
+        for row in analysis.comparisons
+    ]  # fmt: skip
+    head = (
+        "delivery", "fractions", "mean blood dose [Gy]", "touched, fraction [%]", "touched, course [%]",
+        "ALC nadir [10⁹/L]", "grade 3 or worse [%]", "grade 4 [%]",
+    )  # fmt: skip
+    note = (
+        "Every row has the same patients, organs and lymphocyte law (blood alone, no count used); only dose, time and "
+        "fractions differ. Sparing of tissue at high dose rate is not in it."
+    )
+    return _table_of(head, rows) + f"<p>{note}</p>"
+
+
+def _table_of(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    top = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _rows(rows: list[tuple[str, str]]) -> str:

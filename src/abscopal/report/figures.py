@@ -8,6 +8,7 @@ import numpy as np
 
 from abscopal.assessment.types import Assessment, WindowAnswer
 from abscopal.drawing import FAINT, INK, PALETTE, canvas, to_svg
+from abscopal.toxicity.picture import draw_summary
 
 Figures = dict[str, str]
 OTHERS = PALETTE[2:]
@@ -171,25 +172,7 @@ def _alternatives(assessment: Assessment) -> str | None:
 
 
 def _toxicity(assessment: Assessment) -> str | None:
-    rows = sorted(assessment.risks, key=lambda risk: risk.probability)
-    if not rows:
-        return None
-    with canvas(8.2, 0.9 + 0.24 * len(rows)) as (figure, axes):
-        for index, risk in enumerate(rows):
-            if risk.interval is not None:
-                axes.plot(np.multiply(risk.interval, 100), [index, index], color=PALETTE[0], linewidth=2.5, alpha=0.4)
-            face = PALETTE[0] if risk.status in ("read", "computed") else "none"
-            axes.plot(100 * risk.probability, index, "o", color=PALETTE[0], markerfacecolor=face)
-        axes.set_yticks(
-            range(len(rows)), [f"{risk.endpoint}, {risk.organ} ({risk.model})" for risk in rows], fontsize=7
-        )
-        top = max([5.0, *(100 * _upper(risk) for risk in rows)])
-        axes.set(xlabel="probability [%]", xlim=(0, 1.05 * top))
-        return to_svg(figure, f"Complication probabilities of {len(rows)} models")
-
-
-def _upper(risk: Any) -> float:
-    return float(risk.interval[1] if risk.interval is not None else risk.probability)
+    return draw_summary(assessment.toxicity)
 
 
 def _trials(assessment: Assessment) -> str | None:

@@ -105,7 +105,7 @@ def _toxicity(a: Assessment) -> Card:
 
 def _holds_a_baseline(risk: Risk) -> bool:
     """Whether much of a probability would stand without any dose: it says little about the plan."""
-    return any("at zero dose" in note or note.startswith("offset") for note in risk.notes)
+    return any("at zero dose" in text or text.startswith("offset") for text in (*risk.notes, *risk.warnings))
 
 
 def _score(a: Assessment) -> Card:

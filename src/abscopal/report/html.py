@@ -15,7 +15,7 @@ from abscopal.dose.dicom.intake import Case
 from abscopal.knowledge.schema import STATUS_MEANING
 from abscopal.report.figures import draw_figures
 from abscopal.report.headline import headline
-from abscopal.report.numbers import percent, significant
+from abscopal.report.numbers import percent, percent_range, significant
 from abscopal.report.picture import draw_dose
 from abscopal.trials.nearest import DISTANCE
 
@@ -62,8 +62,9 @@ def render(assessment: Assessment, case: Case | None = None) -> str:
         loader=PackageLoader("abscopal.report", "assets"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters.update(
-        sig=significant, bound=_bound, maybe=_maybe, plain=_plain, unit=_unit, percent=percent, shared=_shared_notes
+        sig=significant, bound=_bound, maybe=_maybe, plain=_plain, unit=_unit, percent=percent, span=percent_range
     )
+    environment.filters.update(kind=_kind, shared=_shared_notes)
     figures = {"dose": "", **dict.fromkeys(("dvh", "alc", "window_curve", "window_map"), "")}
     figures |= dict.fromkeys(("drugs", "alternatives", "toxicity", "trials"), "")
     figures |= draw_figures(assessment)
@@ -115,6 +116,11 @@ def _maybe(value: float | None) -> str:
 
 def _plain(value: float | str) -> str:
     return value if isinstance(value, str) else significant(value, 4)
+
+
+def _kind(warning: str) -> str:
+    """The category of a warning as a reader's word: `extrapolation` or `unverified`."""
+    return warning.partition("Warning")[0].lower()
 
 
 UNITS = {

@@ -17,3 +17,11 @@ def percent(probability: float) -> str:
     if 0 < probability < SHOWN_AS_ZERO:
         return f"below {100 * SHOWN_AS_ZERO:g} %"
     return f"{significant(100 * probability, 2)} %"
+
+
+def percent_range(low: float, high: float) -> str:
+    """An interval of probabilities in per cent, the unit once."""
+    if high < SHOWN_AS_ZERO:
+        return percent(high) if high > 0 else "0 %"
+    first = "0" if low < SHOWN_AS_ZERO else significant(100 * low, 2)
+    return f"{first} to {significant(100 * high, 2)} %"

@@ -176,7 +176,7 @@ class ChunkStore:
         arrays = {name: _stored(name, result[name], self.about["labels"]["state"]) for name in self.names}
         for name, array in arrays.items():
             self._group[name][first:last] = array
-        device = device_name().encode()[:_DEVICE_BYTES].ljust(_DEVICE_BYTES, b"\0")
+        device = device_name(result.attrs["device"]).encode()[:_DEVICE_BYTES].ljust(_DEVICE_BYTES, b"\0")
         self._group[_DEVICES][number] = np.frombuffer(device, dtype=np.uint8)
         mark = checksum(iter(arrays.items()))
         self._group[_MARKS][number] = np.frombuffer(mark, dtype=np.uint8)

@@ -23,6 +23,7 @@ from abscopal.domain.version import __version__
 from abscopal.equations.model import Model
 from abscopal.simulation.control import Control
 from abscopal.simulation.courses import Course, Courses, number_of_courses
+from abscopal.simulation.kernels.gpu import gpu_name
 from abscopal.simulation.kernels.target import host
 from abscopal.simulation.many import simulate_many
 from abscopal.simulation.summaries import Summary
@@ -57,6 +58,7 @@ class Run:
     control: Control
     arms: tuple[str, ...]
     reference: bool
+    device: Literal["cpu", "gpu"] = "cpu"
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,7 @@ def _solve_arm(
             horizon=run.horizon,
             side=run.side,
             control=run.control,
+            device=run.device,
             threads=threads,
             fallback=patients.n if run.reference else 0,  # a limit on the number would depend on the chunks
         )
@@ -155,8 +158,10 @@ def _stacked(results: Sequence[xr.Dataset], arms: tuple[str, ...]) -> xr.Dataset
     return xr.Dataset(data, coords={**first.coords, "arm": list(arms)}, attrs=first.attrs)
 
 
-def device_name() -> str:
-    """The kind of processor that kernels are compiled for here; results are bit-equal on the same kind."""
+def device_name(device: Literal["cpu", "gpu"] = "cpu") -> str:
+    """The kind of processor that solves patients here; results are bit-equal on the same kind."""
+    if device == "gpu":
+        return f"gpu {gpu_name()}"
     target = host()
     features = hashlib.sha256(target.features.encode()).hexdigest()[:8]
     return f"{target.triple} {target.cpu} width {target.width} features {features}"
@@ -180,7 +185,7 @@ def identity(run: Run, patients: Patients, population_sha256: str, seed: int | N
         "summaries": _digest([[_plain(summary) for summary in run.summaries], thresholds]),
         "error control": _digest([_plain(run.control), run.reference]),
         "solver": f"abscopal {__version__}, {_solver_digest()}",
-        "device": device_name(),
+        "device": device_name(run.device),
     }
 
 

@@ -49,10 +49,10 @@ def compute_chunk(path: Path, blob: bytes, patients: Patients, number: int, thre
             expected="one file system for the driver and all workers",
             try_="a folder on the shared file system",
         )
-    if not mixed_devices and store.identity["device"] != device_name():
+    if not mixed_devices and store.identity["device"] != device_name(run.device):
         raise InputError(
             doing=f"computing chunk {number} on a worker",
-            found=f"a processor '{device_name()}'",
+            found=f"a processor '{device_name(run.device)}'",
             expected=f"'{store.identity['device']}' as the store's, for the same bits everywhere",
             try_="workers of one kind, or mixed_devices=True if the last digits may differ",
         )

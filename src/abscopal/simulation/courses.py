@@ -38,7 +38,7 @@ class EventTable:
     kind: IntArray
     arguments: FloatArray
 
-    def rows(self, chosen: slice) -> "EventTable":
+    def rows(self, chosen: slice | IntArray) -> "EventTable":
         """The table of some of the patients."""
         return EventTable(self.begin[chosen], self.end[chosen], self.day, self.kind, self.arguments)
 

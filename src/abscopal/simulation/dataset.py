@@ -1,7 +1,7 @@
 """The result of many patients as an xarray Dataset."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
@@ -50,7 +50,7 @@ class Outcome:
         [day]
     stiff : array of bool, shape (n,)
         Whether the Rosenbrock method solved the patient.
-    senses : array, shape (n, n_t, n_directions, n_states)
+    senses : array, shape (n, n_t, n_directions, n_columns)
         Sensitivities.
     """
 
@@ -61,6 +61,15 @@ class Outcome:
     reached: FloatArray
     stiff: NDArray[np.bool_]
     senses: FloatArray
+
+    def take(self, patients: IntArray) -> "Outcome":
+        """A copy of some of the patients."""
+        return Outcome(**{f.name: np.ascontiguousarray(getattr(self, f.name)[patients]) for f in fields(self)})
+
+    def put(self, patients: IntArray, part: "Outcome") -> None:
+        """Write back what `take` gave."""
+        for f in fields(self):
+            getattr(self, f.name)[patients] = getattr(part, f.name)
 
 
 def names_of(model: Model) -> list[str]:
@@ -87,7 +96,13 @@ def columns_of(model: Model, outputs: Literal["all", "states"] | Sequence[str]) 
 
 
 def to_dataset(
-    model: Model, request: Request, watch: Watch, control: Control, outcome: Outcome, sensitivities: Sequence[str] = ()
+    model: Model,
+    request: Request,
+    watch: Watch,
+    control: Control,
+    outcome: Outcome,
+    sensitivities: Sequence[str] = (),
+    device: str = "cpu",
 ) -> xr.Dataset:
     """Named variables with units."""
     names, units = names_of(model), [p.unit for p in (*model.states, *ordered_quantities(model))]
@@ -104,8 +119,9 @@ def to_dataset(
     coordinates: dict[str, object] = {"time": ("time", request.days, {"units": "day"})}
     coordinates["state"] = [state.name for state in model.states]
     if sensitivities:
-        data["sensitivity"] = (("patient", "time", "with_respect_to", "state"), outcome.senses)
+        data["sensitivity"] = (("patient", "time", "with_respect_to", "output"), outcome.senses)
         coordinates["with_respect_to"] = list(sensitivities)
+        coordinates["output"] = [names[column] for column in request.columns]
     meaning = {"flag_values": list(range(len(STATUS))), "flag_meanings": list(STATUS)}
     data["status"] = ("patient", outcome.counts[:, 0], meaning)
     data["status_time"] = ("patient", outcome.reached, {"units": "day"})
@@ -120,7 +136,8 @@ def to_dataset(
             "model": model.name,
             "model_digest": model.digest,
             "method": control.method,
-            "vector_width": host().width,
+            "device": device,
+            "vector_width": host().width if device == "cpu" else 1,
             "relative_tolerance": control.relative,
             "version": __version__,
         },
@@ -129,6 +146,12 @@ def to_dataset(
 
 def _state_names(model: Model, places: IntArray) -> NDArray[np.str_]:
     return np.array([*(state.name for state in model.states), ""])[places]
+
+
+def solved(result: xr.Dataset) -> NDArray[np.bool_]:
+    """Which patients were solved to the last day; over (patient, …) as `status` is."""
+    good: NDArray[np.bool_] = np.isin(result["status"].values, (0, BY_REFERENCE))
+    return good
 
 
 def describe(result: xr.Dataset, patient: int) -> str:

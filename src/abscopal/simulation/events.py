@@ -1,5 +1,6 @@
 """When a model's impulses happen: from a regimen, or written one by one."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -8,6 +9,8 @@ from abscopal.domain.regimen import DrugDose, Regimen
 from abscopal.domain.registry import unknown_name
 from abscopal.equations.model import Model
 from abscopal.equations.pieces import Impulse
+
+_MOST_STEPS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -127,4 +130,28 @@ def checked_events(model: Model, events: Sequence[Event], start: float, horizon:
                 expected=f"a regimen no longer than the horizon, day {horizon:g}",
                 try_=f"a horizon of at least {event.day:g} days",
             )
-    return sorted(events, key=lambda event: event.day)
+    return sorted([*clock_events(model, start, horizon), *events], key=lambda event: event.day)
+
+
+def clock_events(model: Model, start: float, horizon: float) -> list[Event]:
+    """Steps of the model's clocks after `start` and not after `horizon`.
+
+    Raises
+    ------
+    InputError
+        More steps than memory is meant for.
+    """
+    found: list[Event] = []
+    for clock in (impulse for impulse in model.impulses if impulse.every):
+        every = float(clock.every or 0.0)
+        low, high = math.floor((start - clock.first) / every) - 1, math.ceil((horizon - clock.first) / every) + 1
+        if high - low > _MOST_STEPS:
+            raise InputError(
+                doing=f"stepping the clock {clock.name!r}",
+                found=f"{high - low} steps from day {start:g} to day {horizon:g}",
+                expected=f"{_MOST_STEPS} at most",
+                try_="an earlier horizon",
+            )
+        days = [clock.first + k * every for k in range(max(low, 0), high + 1)]
+        found += [Event(day, clock.name) for day in days if start < day <= horizon]
+    return found

@@ -3,15 +3,15 @@
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from abscopal.domain.errors import InputError
+from abscopal.domain.errors import InputError, UnsupportedError
 from abscopal.domain.progress import track
 from abscopal.equations.model import Model
 from abscopal.simulation.control import Control
@@ -29,13 +29,17 @@ from abscopal.simulation.inputs import (
     rows_of,
 )
 from abscopal.simulation.kernels.compile import Kernel, Variant
+from abscopal.simulation.kernels.gpu import GpuKernel, require_gpu, why_no_gpu
 from abscopal.simulation.kernels.layout import COUNTS, SUMMARIES, Method
 from abscopal.simulation.kernels.store import kernel_for
+from abscopal.simulation.kernels.target import host, nvidia
 from abscopal.simulation.summaries import Summary, Watch, watch
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+Device = Literal["auto", "cpu", "gpu"]
 _CHUNK = 512
+_GPU_BLOCK = 65536
 
 
 def simulate_many(
@@ -53,6 +57,7 @@ def simulate_many(
     horizon: float | None = None,
     side: Literal["before", "after"] = "before",
     control: Control | None = None,
+    device: Device = "auto",
     threads: int | None = None,
     fallback: int = 100,
 ) -> xr.Dataset:
@@ -77,14 +82,17 @@ def simulate_many(
     summaries : sequence of Summary
         Numbers kept over the whole run in place of trajectories; 10⁵ patients then fit in a gigabyte.
     sensitivities : sequence of str
-        Parameters, and states for their initial values, by which every state is differentiated at `times`:
-        `sensitivity` over (patient, time, with_respect_to, state). Solved by the Rosenbrock method, jumps included.
+        Parameters, and states for their initial values, by which every output is differentiated at `times`:
+        `sensitivity` over (patient, time, with_respect_to, output). Solved by the Rosenbrock method, jumps included.
     start, horizon : float
         First day, and the day no event may come after; by default the last of `times`, where the run ends. [day]
     side : {"before", "after"}
         Which value to report on a day that has an impulse.
     control : Control, optional
         Tolerances.
+    device : {"auto", "cpu", "gpu"}
+        Where patients are solved. `auto` takes a graphics processor where CuPy finds one, but not for
+        sensitivities, whose memory per patient is too large to choose it unasked.
     threads : int, optional
         All processors this process may use unless given.
     fallback : int
@@ -105,7 +113,10 @@ def simulate_many(
         event outside the simulated time.
     ModelError
         A parameter that is missing, not finite or below its minimum, naming the patient.
+    UnsupportedError
+        `device="gpu"` where there is none.
     """
+    _require_kernel(model)
     days = _checked_times(times, start)
     parameters, initial = by_name(parameters), by_name(initial)
     n = number_of_patients(
@@ -128,11 +139,36 @@ def simulate_many(
         watch=watch(summaries, n),
         control=control,
         sensitivities=_directions(model, sensitivities),
+        device=device_for(device, sensitivities),
     )
     outcome = work.solve(threads or available_processors())
     if not summaries and not sensitivities and initial is None:
         solve_again(model, work.events, work.parameters, work.request, control, outcome, fallback)
-    return to_dataset(model, work.request, work.watch, control, outcome, work.sensitivities)
+    return to_dataset(model, work.request, work.watch, control, outcome, work.sensitivities, work.device)
+
+
+def _require_kernel(model: Model) -> None:
+    if model.needs_history:
+        what = [*(delay.name for delay in model.delays), *(f"the condition of {c.impulse}" for c in model.conditions)]
+        raise UnsupportedError(
+            doing=f"compiling the model {model.name!r}",
+            found=f"a value of the past or a condition on states: {what[0]}",
+            expected="ordinary differential and difference equations with impulses at known times",
+            try_="abscopal.simulation.solve.simulate, one patient at a time, or a transit chain for a delay",
+        )
+
+
+def device_for(asked: Device, sensitivities: Sequence[str] = ()) -> Literal["cpu", "gpu"]:
+    """Where to solve: what was asked for, or a graphics processor where one is found.
+
+    Raises
+    ------
+    UnsupportedError
+        A graphics processor asked for where there is none.
+    """
+    if asked == "gpu":
+        require_gpu()
+    return "gpu" if asked == "gpu" or (asked == "auto" and not sensitivities and not why_no_gpu()) else "cpu"
 
 
 def available_processors() -> int:
@@ -177,6 +213,7 @@ class Work:
     watch: Watch
     control: Control
     sensitivities: tuple[str, ...] = ()
+    device: Literal["cpu", "gpu"] = "cpu"
 
     def solve(self, threads: int) -> Outcome:
         """Solve every patient, by the explicit method first unless the control says otherwise."""
@@ -189,7 +226,7 @@ class Work:
             counts=np.zeros((n, len(COUNTS)), dtype=np.int64),
             reached=np.zeros(n),
             stiff=np.full(n, method == "rosenbrock"),
-            senses=np.empty((n, len(self.request.days), len(self.sensitivities), len(self.model.states))),
+            senses=np.empty((n, len(self.request.days), len(self.sensitivities), len(self.request.columns))),
         )
         order = np.arange(n)
         if method != "rosenbrock":
@@ -210,10 +247,19 @@ class Work:
         outcome.kept[failed] = np.nan
 
     def _solve(self, order: IntArray, method: Method, outcome: Outcome, threads: int) -> None:
-        """Solve some of the patients, in chunks over threads."""
-        kernel = kernel_for(self.model, Variant(self.watch.observed, method, self.sensitivities))
+        """Solve some of the patients."""
+        variant = Variant(self.watch.observed, method, self.sensitivities)
+        kernel = kernel_for(self.model, variant, nvidia() if self.device == "gpu" else host())
+        if isinstance(kernel, GpuKernel):
+            self._on_gpu(kernel, order, outcome)
+        else:
+            self._on_threads(kernel, order, outcome, threads)
+
+    def _on_threads(self, kernel: Kernel, order: IntArray, outcome: Outcome, threads: int) -> None:
+        """Chunks of patients over threads; a kernel releases the interpreter lock."""
         n, width = len(order), kernel.shape.width
-        addresses, held = self._addresses(kernel, order, outcome)
+        arrays = self._arrays(order, outcome)
+        addresses = {name: array.ctypes.data for name, array in arrays.items()} | self._counts()
         size = max(width, min(_CHUNK, -(-n // threads)))
         edges = [*range(0, n, size), n]
         jobs = [addresses | {"next": first, "last": last} for first, last in pairwise(edges)]
@@ -224,15 +270,43 @@ class Work:
             with ThreadPoolExecutor(min(threads, len(jobs))) as pool:
                 for _ in track(pool.map(kernel, jobs), "solving patients", len(jobs)):
                     pass
-        del held
 
-    def _addresses(self, kernel: Kernel, order: IntArray, outcome: Outcome) -> tuple[dict[str, int], list[object]]:
-        """The job's slots, and the arrays that must stay alive while it runs."""
+    def _on_gpu(self, kernel: GpuKernel, order: IntArray, outcome: Outcome) -> None:
+        """Blocks of patients that fit a device's memory, each copied there and back."""
+        blocks = [order[first : first + _GPU_BLOCK] for first in range(0, len(order), _GPU_BLOCK)]
+        for chosen in track(blocks, "solving patients"):
+            part = outcome.take(chosen)
+            arrays = self._part(chosen)._arrays(np.arange(len(chosen)), part)
+            kernel(arrays, self._counts() | {"next": 0, "last": len(chosen)})
+            outcome.put(chosen, part)
+
+    def _part(self, chosen: IntArray) -> "Work":
+        """Some of the patients."""
+        return replace(
+            self,
+            events=self.events.rows(chosen),
+            parameters=np.ascontiguousarray(self.parameters[chosen]),
+            initial=None if self.initial is None else np.ascontiguousarray(self.initial[chosen]),
+            watch=self.watch.rows(chosen),
+        )
+
+    def _counts(self) -> dict[str, int]:
+        """The job's slots that hold numbers."""
+        columns = self.request.columns
+        return {
+            "n_times": len(self.request.days),
+            "n_columns": len(columns),
+            "any_quantity": int((columns >= len(self.model.states)).any()),
+        }
+
+    def _arrays(self, order: IntArray, outcome: Outcome) -> dict[str, NDArray[Any]]:
+        """The job's slots that hold arrays; they must stay alive while it runs."""
         c, request = self.control, self.request
         stable = STABLE if c.method == "auto" else np.inf
         after = float(request.side == "after")
         options = np.array([c.relative, c.floor, c.negative, c.first_step, c.max_steps, request.start, after, stable])
-        arrays = {
+        given = {} if self.initial is None else {"initial": self.initial}
+        return given | {
             "order": order,
             "parameters": self.parameters,
             "event_begin": self.events.begin,
@@ -253,9 +327,3 @@ class Work:
             "absolute": c.absolute_vector(self.model),
             "lower": np.array([-np.inf if s.lower is None else s.lower for s in self.model.states]),
         }
-        if self.initial is not None:
-            arrays["initial"] = self.initial
-        slots = {name: array.ctypes.data for name, array in arrays.items()}
-        slots |= {"n_times": len(request.days), "n_columns": len(request.columns)}
-        slots["any_quantity"] = int((request.columns >= kernel.shape.n_states).any())
-        return slots, [*arrays.values()]

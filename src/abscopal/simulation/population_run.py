@@ -21,7 +21,7 @@ from abscopal.simulation.control import Control
 from abscopal.simulation.courses import Courses, event_table, number_of_courses
 from abscopal.simulation.dataset import names_of
 from abscopal.simulation.inputs import Values, initial_matrix, number_of_patients, rows_of
-from abscopal.simulation.many import available_processors
+from abscopal.simulation.many import Device, available_processors, device_for
 from abscopal.simulation.population import VirtualPopulation
 from abscopal.simulation.summaries import Summary
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 _RESERVED = {
     "sensitivity",
+    "output",
     "population",
     "patient",
     "column",
@@ -61,6 +62,7 @@ def simulate_population(
     side: Literal["before", "after"] = "before",
     control: Control | None = None,
     reference: bool = False,
+    device: Device = "auto",
     threads: int | None = None,
     workers: int | None = None,
     cluster: "Client | str | None" = None,
@@ -87,6 +89,8 @@ def simulate_population(
     reference : bool
         Let SciPy solve again every patient whom the kernel gave up, at a tenth of a second or more each. Does not
         apply with summaries or initial states.
+    device : {"auto", "cpu", "gpu"}
+        See `simulate_many`; chosen once, here, and the same on every worker.
     threads : int, optional
         In this process; all processors unless given. Workers of a cluster use one thread for a chunk.
     workers : int, optional
@@ -139,6 +143,7 @@ def simulate_population(
         control=control or Control(),
         arms=tuple(arms),
         reference=reference,
+        device=device_for(device, sensitivities),
     )
     patients = _patients(run, tuple(arms.values()), population, initial, levels)
     fixed = _fixed(run, population, command)
@@ -267,7 +272,7 @@ def _fixed(run: Run, population: VirtualPopulation, command: str) -> xr.Dataset:
     manifest = make_manifest(
         command=command, inputs=inputs, parameters_sha256=parameters_digest(run.model), seed=made.seed
     )
-    manifest = manifest.model_copy(update={"device": device_name()})
+    manifest = manifest.model_copy(update={"device": device_name(run.device)})
     units = [column.unit for column in population.columns]
     return xr.Dataset(
         {"population": (("patient", "column"), population.values, {"units": units})},

@@ -87,23 +87,8 @@ class Reference:
         self._rates: Rates = functions.rates(parameters)
         self._jacobian: Jacobian = functions.jacobian(parameters)
         self._updates: dict[str, Updater] = {name: bind(parameters) for name, bind in functions.impulses.items()}
-        self.initial = np.array(functions.initial(parameters), dtype=np.float64)
-        for name, value in initial.items():
-            if name not in self._names:
-                raise unknown_name(f"setting an initial state of the model {model.name!r}", name, self._names)
-            self.initial[self._names.index(name)] = value
-        self._check_initial(model)
+        self.initial = initial_states(model, parameters, initial)
         self._rates(self.initial.tolist(), 0.0)  # a division by a zero parameter shows here, not mid-run
-
-    def _check_initial(self, model: Model) -> None:
-        for state, value in zip(model.states, self.initial.tolist(), strict=True):
-            if not (abs(value) < UNBOUNDED and (state.lower is None or value >= state.lower)):
-                raise ModelError(
-                    doing=f"setting the initial states of the model {model.name!r}",
-                    found=f"{state.name} = {value:g}",
-                    expected="a finite number" + ("" if state.lower is None else f", at least {state.lower:g}"),
-                    try_=f"another initial value of {state.name} ({state.meaning})",
-                )
 
     def integrate(self, y: FloatArray, start: float, times: FloatArray) -> Segment:
         """Integrate from `y` at `start` and return the states at ascending `times`.
@@ -167,6 +152,33 @@ class Reference:
             return ""
         row, column = np.argwhere(below)[0]
         return f"{self._names[column]} fell to {values[row, column]:.3g} on day {times[row]:g}"
+
+
+def initial_states(model: Model, parameters: list[float], given: Mapping[str, float]) -> FloatArray:
+    """The model's initial states, some replaced by given ones, shape (n_states,).
+
+    Raises
+    ------
+    InputError
+        An unknown state.
+    ModelError
+        A state that is not finite or below its limit.
+    """
+    names = [state.name for state in model.states]
+    values = np.array(python_functions(model).initial(parameters), dtype=np.float64)
+    for name, value in given.items():
+        if name not in names:
+            raise unknown_name(f"setting an initial state of the model {model.name!r}", name, names)
+        values[names.index(name)] = value
+    for state, value in zip(model.states, values.tolist(), strict=True):
+        if not (abs(value) < UNBOUNDED and (state.lower is None or value >= state.lower)):
+            raise ModelError(
+                doing=f"setting the initial states of the model {model.name!r}",
+                found=f"{state.name} = {value:g}",
+                expected="a finite number" + ("" if state.lower is None else f", at least {state.lower:g}"),
+                try_=f"another initial value of {state.name} ({state.meaning})",
+            )
+    return values
 
 
 def _unusable(model: Model, parameters: list[float], cause: Exception) -> ModelError:

@@ -15,10 +15,13 @@ from abscopal.equations.model import Model
 from abscopal.equations.pieces import Quantity, State
 from abscopal.equations.python_code import python_functions
 from abscopal.simulation.events import Event, argument_vector, checked_events, regimen_events
-from abscopal.simulation.reference import Reference, Tolerance
+from abscopal.simulation.reference import Reference, Tolerance, initial_states
+from abscopal.simulation.stepwise import Stepwise
 
 FloatArray = NDArray[np.float64]
 Side = Literal["before", "after", "both"]
+_STEPWISE = Tolerance(relative=1e-9, absolute=1e-12)
+"""What is read between the steps of a solver is less accurate than the steps."""
 
 
 def simulate(
@@ -34,7 +37,7 @@ def simulate(
     side: Side = "before",
     tolerance: Tolerance | None = None,
 ) -> Trajectory:
-    """The course of a model's states and quantities, solved by the LSODA reference.
+    """The course of a model's states and quantities, solved by LSODA; also of models with delays and conditions.
 
     Parameters
     ----------
@@ -74,6 +77,12 @@ def simulate(
         course = regimen_events(model, course, fraction_arguments=fraction_arguments)
     events = checked_events(model, course, start, end)
     vector = model.parameter_vector(parameters)
+    if model.needs_history:
+        stepwise = Stepwise(
+            model, vector, initial_states(model, vector, initial or {}), start, wanted, tolerance or _STEPWISE
+        )
+        stepwise.run(events)
+        return stepwise.trajectory(side)
     run = _Run(model, Reference(model, vector, tolerance or Tolerance(), initial), start, wanted, side)
     for event in events:
         if event.day > wanted[-1]:
@@ -167,13 +176,16 @@ class _Run:
         """Apply an impulse now."""
         if self.status != "ok":
             return
+        is_step = bool(self.model.impulse(event.impulse).every)
         after = self.solver.jump(event.impulse, self.state, self.now, argument_vector(self.model, event))
         self.state = after.values[0]
         if after.problem:
             self.status = f"stopped at {event.impulse} on day {self.now:g}: {after.problem}"
             self.state = np.full_like(self.state, np.nan)
         rows_today = self.days.count(self.now)
-        if self.side == "both" and rows_today == 1:
+        if is_step and rows_today:  # what is reported of a day comes after the step to it
+            self.rows[-1] = self.state
+        elif self.side == "both" and rows_today == 1:
             self.rows.append(self.state)
             self.days.append(self.now)
         elif self.side != "before" and rows_today:

@@ -1,7 +1,7 @@
 """What is kept of a quantity while solving, so that whole trajectories need not be."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -63,6 +63,10 @@ class Watch:
     observed: tuple[str, ...]
     slot: list[int]
     levels: FloatArray = field(repr=False)
+
+    def rows(self, chosen: NDArray[np.int64]) -> "Watch":
+        """The watch of some of the patients."""
+        return replace(self, levels=np.ascontiguousarray(self.levels[chosen]))
 
     def values(self, kept: FloatArray) -> dict[str, FloatArray]:
         """Each summary by its title, from what the kernel kept, shape (n, n_slots, 5)."""

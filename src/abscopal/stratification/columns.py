@@ -33,12 +33,18 @@ _NUMBERS = {
     "tmb": "biomarkers.tmb", "tmb_mut_per_mb": "biomarkers.tmb",
     "pd_l1_tps": "biomarkers.pd_l1_tps", "pdl1_tps": "biomarkers.pd_l1_tps", "pd_l1": "biomarkers.pd_l1_tps",
     "pdl1": "biomarkers.pd_l1_tps",
+    "pd_l1_cps": "biomarkers.pd_l1_cps", "cps": "biomarkers.pd_l1_cps", "btmb": "biomarkers.btmb", "nlr": "labs.nlr",
+    "alc_lln": "labs.alc_lln", "bmi": "bmi", "l3_muscle_area": "l3_muscle_area", "toposcore": "microbiome.toposcore",
+    "akkermansia": "microbiome.akkermansia", "rt_fractions": "radiotherapy.fractions",
+    "rt_dose_per_fraction": "radiotherapy.dose_per_fraction", "mean_lung_dose": "radiotherapy.mean_lung_dose",
+    "mean_heart_dose": "radiotherapy.mean_heart_dose", "integral_dose": "radiotherapy.integral_dose",
 }  # fmt: skip
 """Columns of numbers; without a unit in the name they are read in the unit `patient.toml` holds."""
 _SUFFIXES = {
     "_g_dl": "g/dL", "_g_l": "g/L", "_pct": "percent", "_percent": "percent", "_fraction": "1", "_years": "year",
     "_months": "month", "_days": "day", "_kg": "kg", "_cm": "cm", "_m": "m", "_1e9_l": "1e9/L", "_1e6_l": "1e6/L",
-    "_per_ul": "1e6/L", "_u_l": "IU/L", "_iu_l": "IU/L", "_cm2": "cm^2", "_mm2": "mm^2", "_cm3": "cm^3", "_gy": "Gy",
+    "_per_ul": "1e6/L", "_u_l": "IU/L", "_iu_l": "IU/L", "_cm2": "cm^2", "_mm2": "mm^2", "_cm3": "cm^3",
+    "_gy_cm3": "Gy*cm^3", "_gy": "Gy", "_kg_m2": "kg/m^2",
 }  # fmt: skip
 """Endings of a column name that state a unit."""
 
@@ -49,8 +55,8 @@ def recognise(name: str) -> Column | None:
     if key in _PLAIN:
         return Column(name, _PLAIN[key])
     if key in _NUMBERS:
-        return Column(name, _NUMBERS[key], field_units()[_NUMBERS[key]])
-    for suffix, unit in _SUFFIXES.items():
+        return Column(name, _NUMBERS[key], field_units().get(_NUMBERS[key], "1"))
+    for suffix, unit in sorted(_SUFFIXES.items(), key=lambda one: -len(one[0])):
         stem = key.removesuffix(suffix)
         if stem != key and stem in _NUMBERS:
             return Column(name, _NUMBERS[stem], unit)

@@ -1,12 +1,14 @@
 """What a score is: a number with its class of evidence, its inputs and its limits."""
 
 from collections.abc import Callable, Mapping
-from typing import Self
+from dataclasses import dataclass
+from typing import Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from abscopal.domain.patient import Patient
 from abscopal.domain.risk import Evidence
+from abscopal.knowledge.load import record
 from abscopal.knowledge.schema import Status
 
 RESERVED = "benefit"
@@ -61,7 +63,61 @@ ScoreFunction = Callable[[Patient], Score]
 """A registered score: a patient in, a score out, never an exception for a missing value."""
 
 
+@dataclass(frozen=True)
+class Card:
+    """What is the same for every patient of one score: its name, evidence, source and standing.
+
+    Attributes
+    ----------
+    keys : tuple of str
+        Knowledge entries behind the number; the least sure of them gives the score's status.
+    """
+
+    name: str
+    label: str
+    evidence: Evidence
+    source: str
+    keys: tuple[str, ...]
+    unit: str = "1"
+
+    @property
+    def status(self) -> Status:
+        """The least sure status among `keys`."""
+        order: tuple[Status, ...] = get_args(Status)
+        return max((_status(key) for key in self.keys), key=order.index)
+
+    def lacks(self, reason: str) -> Score:
+        """The score without a value; `reason` names what is needed."""
+        told = reason if reason.startswith(NOT_COMPUTABLE) else f"{NOT_COMPUTABLE}needs {reason}"
+        return self._score(not_computable=told)
+
+    def score(
+        self,
+        value: float,
+        category: str = "",
+        *,
+        inputs: Mapping[str, float | str] | None = None,
+        notes: tuple[str, ...] = (),
+    ) -> Score:
+        """The score with its value."""
+        return self._score(value=value, category=category, inputs=dict(inputs or {}), notes=notes)
+
+    def _score(self, **fields: object) -> Score:
+        return Score.model_validate(
+            {"name": self.name, "label": self.label, "unit": self.unit, "evidence": self.evidence,
+             "status": self.status, "source": self.source, **fields}
+        )  # fmt: skip
+
+
+NOT_COMPUTABLE = "not computable: "
+
+
+def _status(key: str) -> Status:
+    status = record(key).entry.status
+    return "uncertain" if status is None else status
+
+
 def missing(values: Mapping[str, object]) -> str:
     """The reason a score cannot be computed, or "" when every value is there."""
     absent = [name for name, value in values.items() if value is None]
-    return "not computable: needs " + ", ".join(absent) if absent else ""
+    return f"{NOT_COMPUTABLE}needs " + ", ".join(absent) if absent else ""

@@ -1,22 +1,24 @@
 """Reading patients from a table: columns mapped, units checked, nothing guessed."""
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
+import pandas as pd
 from pydantic import ValidationError
 
 from abscopal.domain.errors import InputError, UnitError
-from abscopal.domain.patient import Disease, Patient
+from abscopal.domain.patient import Disease, Expression, Patient
 from abscopal.domain.registry import unknown_name
 from abscopal.stratification.columns import MISSING, Column, disease_of, known_fields, recognise
+from abscopal.stratification.scores.expression import score_genes
 
 MAX_BYTES, MAX_ROWS, MAX_COLUMNS = 200_000_000, 200_000, 30_000
 """Bounds of what is read."""
-FLAGS = {"pseudonym": r"[A-Za-z0-9_-]{1,40}"}
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,87 @@ def read_patients(
         )
     _check_fractions(found, rows, path.name)
     return _patients(found, ignored, rows, disease, path.name)
+
+
+def read_expression(path: Path, unit: str, patients: PatientTable) -> PatientTable:
+    """The patients with the genes that scores read, from a table of genes by samples.
+
+    Parameters
+    ----------
+    path : Path
+        CSV: first column HGNC symbols, one further column per patient label. Other genes are not kept.
+    unit : str
+        What the values are; see `patient.toml`.
+
+    Raises
+    ------
+    InputError
+        No sample carries the label of a patient; a value that is no number.
+    """
+    header, rows = _read(path)
+    wanted, genes = score_genes(), dict[str, dict[str, float]]()
+    labels = {patient.pseudonym for patient in patients.patients} & set(header[1:])
+    if not labels:
+        raise InputError(
+            doing=f"reading expression from {path.name}", found="samples " + ", ".join(header[1:6]),
+            expected="columns named as the patients", try_="the same labels in both files",
+        )  # fmt: skip
+    for line, row in enumerate(rows, 2):
+        gene = row[header[0]].strip()
+        if gene not in wanted:
+            continue
+        for label in labels:
+            if not _number(row[label]):
+                raise InputError(
+                    doing=f"reading {path.name}, line {line}", found=repr(row[label][:40]), expected="a number",
+                    try_="leaving that gene out",
+                )  # fmt: skip
+            if gene in genes.setdefault(label, {}):
+                raise InputError(
+                    doing=f"reading {path.name}, line {line}", found=f"{gene} again", expected="each gene once",
+                    try_="summing its transcripts",
+                )  # fmt: skip
+            genes[label][gene] = float(row[label])
+    found = []
+    for patient in patients.patients:
+        values = genes.get(patient.pseudonym)
+        expression = _expression(values, unit, path.name) if values else None
+        found.append(patient.model_copy(update={"expression": expression}))
+    return replace(patients, patients=tuple(found))
+
+
+def read_matrix(path: Path | None, unit: str) -> pd.DataFrame:
+    """Every gene by every sample, for scores that need the whole profile; TPM or FPKM only.
+
+    Raises
+    ------
+    InputError
+        No file, another unit, cells that are no numbers.
+    """
+    if path is None or unit not in ("TPM", "FPKM"):
+        raise InputError(
+            doing="reading a whole expression profile", found="no file" if path is None else unit,
+            expected="--expression with TPM or FPKM", try_="--expression genes.csv --expression-unit TPM",
+        )  # fmt: skip
+    header, rows = _read(path)
+    try:
+        values = [[float(row[name]) for name in header[1:]] for row in rows]
+    except ValueError as exc:
+        raise InputError(
+            doing=f"reading {path.name}", found=str(exc), expected="numbers", try_="leaving those genes out"
+        ) from exc
+    return pd.DataFrame(values, index=[row[header[0]] for row in rows], columns=header[1:])
+
+
+def _expression(values: dict[str, float], unit: str, name: str) -> Expression:
+    try:
+        return Expression.model_validate({"unit": unit, "genes": values})
+    except ValidationError as exc:
+        problem = exc.errors()[0]
+        raise InputError(
+            doing=f"reading expression from {name}", found=repr(problem["input"])[:60], expected=problem["msg"],
+            try_="--expression-unit TPM",
+        ) from exc  # fmt: skip
 
 
 def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:
@@ -208,11 +291,10 @@ def _grouped(flags: list[str]) -> list[str]:
 
 
 def _is_label(label: str) -> bool:
-    import re
-
-    return re.fullmatch(FLAGS["pseudonym"], label) is not None
+    return re.fullmatch(r"[A-Za-z0-9_-]{1,40}", label) is not None
 
 
+PERCENT = {"biomarkers.pd_l1_tps", "microbiome.akkermansia"}
 YES, NO = {"1", "1.0", "true", "yes", "y"}, {"0", "0.0", "false", "no", "n"}
 SEXES = {"f": "female", "female": "female", "w": "female", "m": "male", "male": "male"}
 
@@ -243,7 +325,9 @@ def _value(column: Column, text: str, where: str) -> object:
             expected="a number",
             try_="leaving the cell empty",
         )
-    return f"{text} {column.unit}"
+    if column.field == "radiotherapy.fractions":
+        return float(text)
+    return float(text) if column.unit == "1" and column.field not in PERCENT else f"{text} {column.unit}"
 
 
 def _place(document: dict[str, object], field: str, value: object) -> None:

@@ -1,23 +1,41 @@
-"""The toxicity question for one case: every published model whose organ and covariates are known."""
+"""The toxicity question for one case, and for two plans or regimens side by side."""
 
 from collections.abc import Iterator, Mapping
-from itertools import product
+from dataclasses import dataclass
 
-from abscopal.domain.errors import InputError
-from abscopal.domain.risk import Risk
+import numpy as np
+
+from abscopal.domain.errors import InputError, UnitError
 from abscopal.dose.dvh import DVH
 from abscopal.knowledge.load import load
-from abscopal.toxicity.answer import NotComputable, ToxicityAnswer
-from abscopal.toxicity.covariates import Covariates, asked_for, covariate
-from abscopal.toxicity.exposure import Absent, Exposure, exposures, figure, in_model_dose, mean_note
-from abscopal.toxicity.forms import geud
-from abscopal.toxicity.models import Bins, Value, probability
-from abscopal.toxicity.offsets import ici_class, ici_offsets
-from abscopal.toxicity.table import SHEET, NtcpModel, load_models
-from abscopal.toxicity.uncertainty import interval
+from abscopal.toxicity.answer import Difference, OrganRisk, ToxicityAnswer, ToxicityComparison, Uncovered
+from abscopal.toxicity.covariates import Covariates, ici_class
+from abscopal.toxicity.evaluate import evaluate_models, none
+from abscopal.toxicity.offsets import ici_offsets
+from abscopal.toxicity.summary import Drawn, DrawnSummary, complication_free, summarise
+from abscopal.toxicity.table import SHEET, load_models
+from abscopal.toxicity.uncertainty import DRAWS, interval_of
+
+NOTHING = Drawn(0.0, np.zeros(1))
+SHARED_DRAWS = "both under the same draws of every model parameter: the interval is of the difference, not of two risks"
 
 
-def assess_toxicity(dvhs: Mapping[str, DVH], n_fractions: int, covariates: Covariates | None = None) -> ToxicityAnswer:
+@dataclass(frozen=True, eq=False)
+class CaseToxicity:
+    """The answer for one case and the draws behind its summary, for comparing it with another."""
+
+    answer: ToxicityAnswer
+    drawn: DrawnSummary
+
+
+def assess_toxicity(
+    dvhs: Mapping[str, DVH],
+    n_fractions: int,
+    covariates: Covariates | None = None,
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> ToxicityAnswer:
     """Complication probabilities of one course, with everything that could not be computed.
 
     Parameters
@@ -28,10 +46,9 @@ def assess_toxicity(dvhs: Mapping[str, DVH], n_fractions: int, covariates: Covar
         Fractions of the course; used to convert each bin for models fitted on EQD2. [1]
     covariates : mapping, optional
         As `domain.patient.covariates` gives them. Further names some models ask for:
-        `ici` (class of the ICI, or "" for none), `overall_treatment_days` [day], `rt_setting`
-        (definitive or postoperative), `tumour_side` (left or right), `tumour_site` (larynx,
-        pharynx or oral_cavity), `xerostomia_baseline` (none, mild or moderate_severe),
-        `xerostomia_baseline_score`, `dysphagia_baseline` (grade_0_1, grade_2 or grade_3plus).
+        `ici` (class of the ICI, or "" for none) and `overall_treatment_days` [day].
+    draws, seed : int
+        Draws of every parameter and rate behind the intervals.
 
     Returns
     -------
@@ -43,8 +60,116 @@ def assess_toxicity(dvhs: Mapping[str, DVH], n_fractions: int, covariates: Covar
     Raises
     ------
     InputError
-        A fraction count below one, or a category no model knows.
+        A fraction count below one, a category no model knows, or a histogram in cGy.
     """
+    return case_toxicity(dvhs, n_fractions, covariates, draws=draws, seed=seed).answer
+
+
+def case_toxicity(
+    dvhs: Mapping[str, DVH],
+    n_fractions: int,
+    covariates: Covariates | None = None,
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> CaseToxicity:
+    """As `assess_toxicity`, with the draws that `compare_toxicity` needs."""
+    _check(dvhs, n_fractions)
+    known: Covariates = {name: value for name, value in (covariates or {}).items() if value is not None}
+    models = load_models()
+    evaluations, lacking = evaluate_models(models, dvhs, n_fractions, known, draws=draws, seed=seed)
+    risks = [evaluation.risk for evaluation in evaluations]
+    drawn = summarise(evaluations, lacking, dvhs, known, draws=draws, seed=seed)
+    if ici_class(known):
+        shifted, without = ici_offsets(models, risks, known)
+        risks.extend(shifted)
+        lacking.extend(without)
+    anchors = [none(m, f"anchor, not an evaluable model: {m.remark}") for m in models.values() if m.role == "anchor"]
+    answer = ToxicityAnswer(
+        risks=tuple(risks), not_computable=tuple(lacking), anchors=tuple(anchors), summary=drawn.summary
+    )
+    return CaseToxicity(answer, drawn)
+
+
+def compare_toxicity(
+    first: CaseToxicity, second: CaseToxicity, names: tuple[str, str] = ("first", "second")
+) -> ToxicityComparison:
+    """Difference of every complication between two plans or two regimens of one patient.
+
+    Parameters
+    ----------
+    first, second : CaseToxicity
+        From `case_toxicity` with the same draws and seed.
+    names : tuple of str
+        What the two are called.
+
+    Returns
+    -------
+    ToxicityComparison
+        Second less first. Rows that only one of them has, or that rest on different models, are
+        listed as not compared.
+    """
+    pairs: dict[tuple[str, str], tuple[OrganRisk, Drawn, Drawn]] = {}
+    apart: list[Uncovered] = []
+    for key, row in {**_rows(second), **_rows(first)}.items():
+        reason = _apart(key, first, second, names)
+        if reason:
+            apart.append(Uncovered(toxicity=row.toxicity, label=f"{row.label}, {row.organ}", reason=reason))
+        else:
+            one, other = (case.drawn.rows.get(key, NOTHING) for case in (first, second))
+            pairs[key] = (row, one, other)
+    rows = [_difference(row.label, row.organ, row.grade, a, b) for row, a, b in pairs.values()]
+    counted = [(a, b) for row, a, b in pairs.values() if row.counted]
+    before, after = (complication_free([pair[side] for pair in counted]) for side in (0, 1))
+    return ToxicityComparison(
+        first=names[0],
+        second=names[1],
+        rows=tuple(rows),
+        complication_free=None
+        if before is None or after is None
+        else _difference("Complication-free of the counted rows", "assuming independence", "", before, after),
+        not_compared=tuple(apart),
+        notes=(SHARED_DRAWS,),
+    )
+
+
+def _rows(case: CaseToxicity) -> dict[tuple[str, str], OrganRisk]:
+    return {(row.label, row.organ): row for row in case.answer.summary.rows}
+
+
+def _apart(key: tuple[str, str], first: CaseToxicity, second: CaseToxicity, names: tuple[str, str]) -> str:
+    """Why a complication cannot be compared, or ""; an immune event without any ICI is none at all."""
+    one, other = _rows(first).get(key), _rows(second).get(key)
+    if one is None or other is None:
+        present, absent = (one or other), (first if one is None else second)
+        if present is not None and present.radiation is None and not absent.answer.summary.ici:
+            return ""
+        return f"computable for {names[0] if other is None else names[1]} only"
+    if _model(one) != _model(other):
+        return f"different models: {_model(one)} and {_model(other)}"
+    return ""
+
+
+def _model(row: OrganRisk) -> str:
+    return row.radiation.what if row.radiation is not None else "no radiation model"
+
+
+def _difference(label: str, organ: str, grade: str, first: Drawn, second: Drawn) -> Difference:
+    point, draws = second.point - first.point, second.draws - first.draws
+    low, high = interval_of(point, draws)
+    return Difference(
+        label=label,
+        organ=organ,
+        grade=grade,
+        first=first.point,
+        second=second.point,
+        difference=point,
+        interval=(float(low), float(high)),
+        share_lower=float(np.mean(draws < 0)),
+    )
+
+
+def _check(dvhs: Mapping[str, DVH], n_fractions: int) -> None:
     if isinstance(n_fractions, bool) or not isinstance(n_fractions, int) or n_fractions < 1:
         raise InputError(
             doing="assessing toxicity",
@@ -52,179 +177,15 @@ def assess_toxicity(dvhs: Mapping[str, DVH], n_fractions: int, covariates: Covar
             expected="a whole number of at least 1",
             try_="giving the fraction count of the plan",
         )
-    known: Covariates = {name: value for name, value in (covariates or {}).items() if value is not None}
-    models = load_models()
-    risks: list[Risk] = []
-    lacking: list[NotComputable] = []
-    for model in models.values():
-        for found in _assess(model, dvhs, n_fractions, known) if model.role == "model" else ():
-            if isinstance(found, Risk):
-                risks.append(found)
-            else:
-                lacking.append(found)
-    if ici_class(known):
-        shifted, without = ici_offsets(models, risks, known)
-        risks.extend(shifted)
-        lacking.extend(without)
-    anchors = [none(m, f"anchor, not an evaluable model: {m.remark}") for m in models.values() if m.role == "anchor"]
-    return ToxicityAnswer(risks=tuple(risks), not_computable=tuple(lacking), anchors=tuple(anchors))
-
-
-def none(model: NtcpModel, reason: str, needs: tuple[str, ...] = ()) -> NotComputable:
-    """The entry of a model that gives no probability."""
-    return NotComputable(
-        model=model.id, endpoint=model.endpoint, organ=model.organ, grade=model.grade, status=model.status,
-        needs=needs, reason=reason,
-    )  # fmt: skip
-
-
-def _assess(
-    model: NtcpModel, dvhs: Mapping[str, DVH], n_fractions: int, known: Covariates
-) -> Iterator[Risk | NotComputable]:
-    barred = _barred(model, known)
-    if barred:
-        yield none(model, barred)
-        return
-    labels = tuple(dict.fromkeys(p.organ for p in model.predictors if p.source == "dose"))
-    found = {label: exposures(label, dvhs, known) for label in labels}
-    needs = [need for value in found.values() if isinstance(value, Absent) for need in value.needs]
-    facts = {p.name: covariate(p.statistic, known) for p in model.predictors if p.source == "covariate"}
-    needs += [
-        f"covariate {asked_for(p.statistic)}"
-        for p in model.predictors
-        if p.required and p.source == "covariate" and facts[p.name] is None
-    ]
-    if needs:
-        yield none(model, "not computable: needs " + ", ".join(needs), tuple(needs))
-        return
-    choices = [value for value in found.values() if not isinstance(value, Absent)]
-    for chosen in product(*choices):
-        yield _risk(model, dict(zip(labels, chosen, strict=True)), facts, n_fractions, known)
-
-
-def _barred(model: NtcpModel, known: Covariates) -> str:
-    """Why a model does not apply to this patient, or ""."""
-    disease = known.get("disease")
-    if model.diseases and disease not in model.diseases:
-        return f"not applicable: for {' or '.join(model.diseases)}, the disease is {disease or 'not given'}"
-    if model.not_with and known.get(model.not_with):
-        return f"not applicable with {model.not_with.replace('_', ' ')}: {model.remark}"
-    setting = known.get("rt_setting")
-    if model.setting and setting is not None and setting != model.setting:
-        return f"not applicable: for {model.setting} radiotherapy, this is {setting}"
-    return ""
-
-
-def _risk(
-    model: NtcpModel,
-    organs: Mapping[str, Exposure],
-    facts: Mapping[str, float | str | None],
-    n_fractions: int,
-    known: Covariates,
-) -> Risk | NotComputable:
-    wrong = [e.name for e in organs.values() if e.dvh.kind != "physical"]
-    if wrong:
-        need = f"physical-dose DVH of {', '.join(wrong)}"
-        return none(model, f"not computable: needs {need}", (need,))
-    converted = {label: in_model_dose(exposure.dvh, model, n_fractions) for label, exposure in organs.items()}
-    values: dict[str, Value] = {p.name: figure(converted[p.organ], p.statistic) for p in model.predictors if p.organ}
-    values |= {name: value for name, value in facts.items() if value is not None}
-    limits, how = interval(model, values)
-    return Risk(
-        endpoint=model.endpoint,
-        organ=", ".join(exposure.name for exposure in organs.values()),
-        grade=model.grade,
-        model=model.id,
-        probability=probability(model, values),
-        interval=limits,
-        inputs=_inputs(model, organs, values),
-        population=model.cohort,
-        source=model.source,
-        status=model.status,
-        notes=tuple(filter(None, (*_cautions(model, organs, facts, n_fractions, known), how))),
-    )
-
-
-def _inputs(model: NtcpModel, organs: Mapping[str, Exposure], values: Mapping[str, Value]) -> dict[str, float | str]:
-    """The figures that entered the model, named by structure and figure or by covariate."""
-    suffix = f" EQD{model.reference_gy:g}" if model.dose == "eqd" else ""
-    shown: dict[str, float | str] = {}
-    for predictor in model.predictors:
-        value = values.get(predictor.name)
-        if value is None:
-            continue
-        if isinstance(value, Bins):
-            exponent, kind = (model.parameters["a"], "gEUD") if predictor.statistic == "gEUD" else (1.0, "mean")
-            shown[f"{organs[predictor.organ].name} {kind}{suffix}"] = geud(value.dose, value.volume, exponent)
-        elif predictor.organ:
-            shown[f"{organs[predictor.organ].name} {predictor.statistic}{suffix}"] = value
-        else:
-            shown[predictor.statistic] = value
-    return shown
-
-
-def _cautions(
-    model: NtcpModel,
-    organs: Mapping[str, Exposure],
-    facts: Mapping[str, float | str | None],
-    n_fractions: int,
-    known: Covariates,
-) -> Iterator[str]:
-    """Everything a reader must know before using the number."""
-    if model.status == "uncertain":
-        yield "uncertain: this model's numbers may be wrong"
-    yield model.remark
-    for exposure in organs.values():
-        yield from exposure.notes
-        yield mean_note(exposure.dvh)
-        if exposure.dvh.outside_fraction > 0:
-            yield f"{100 * exposure.dvh.outside_fraction:.1f} % of {exposure.name} lies off the dose grid"
-    yield from _dose_notes(model, max(e.dvh.maximum for e in organs.values()) / n_fractions)
-    yield _unirradiated(model)
-    yield _unknown_factors(model, facts)
-    if model.not_with and model.not_with not in known:
-        yield f"does not hold with {model.not_with.replace('_', ' ')}, which is not known"
-    if model.setting and "rt_setting" not in known:
-        yield f"for {model.setting} radiotherapy; the setting is not given"
-    if ici_class(known) and not model.with_immunotherapy:
-        yield "fitted without an ICI"
-
-
-def _dose_notes(model: NtcpModel, per_fraction: float) -> Iterator[str]:
-    sheet = load(SHEET)
-    if model.dose == "eqd":
-        yield (
-            f"dose converted bin by bin to fractions of {model.reference_gy:g} Gy with alpha/beta "
-            f"{model.alpha_beta:g} Gy ({model.conversion_status})"
-        )
-        if per_fraction > sheet["lq_limit"]:
-            yield (
-                f"extrapolation: up to {per_fraction:.1f} Gy per fraction in this organ; above "
-                f"{sheet['lq_limit']:g} Gy the linear-quadratic conversion is in doubt"
-            )
-        return
-    if model.conversion_status == "assumed":
-        yield "the source states Gy without a conversion: taken as physical dose"
-    if per_fraction > sheet["conventional_limit"]:
-        yield (
-            f"extrapolation: fitted on physical dose near 2 Gy per fraction, this organ receives up to "
-            f"{per_fraction:.1f} Gy per fraction; nothing is converted"
+    limit = load(SHEET)["largest_dose"]
+    for name in _hotter(dvhs, limit):
+        raise UnitError(
+            doing=f"reading the histogram of {name}",
+            found=f"a dose of {dvhs[name].maximum:g} Gy",
+            expected=f"at most {limit:g} Gy",
+            try_=f"dividing by 100 if the histogram is in cGy (it would reach {dvhs[name].maximum / 100:g} Gy)",
         )
 
 
-def _unirradiated(model: NtcpModel) -> str:
-    """What a relative-seriality model says of an organ without dose, where that is not nothing."""
-    if model.form != "relative_seriality":
-        return ""
-    floor = probability(model, {"dvh": 0.0})
-    return f"this model gives {100 * floor:.0f} % at zero dose" if round(100 * floor) > 0 else ""
-
-
-def _unknown_factors(model: NtcpModel, facts: Mapping[str, float | str | None]) -> str:
-    optional = [p for p in model.predictors if p.source == "covariate" and not p.required]
-    unknown = list(dict.fromkeys(asked_for(p.statistic) for p in optional if facts[p.name] is None))
-    if not unknown:
-        return ""
-    if all(facts[p.name] is None for p in optional):
-        return "factor-free patient: no risk factor is known, so none is counted"
-    return "not known, so not counted: " + ", ".join(unknown)
+def _hotter(dvhs: Mapping[str, DVH], limit: float) -> Iterator[str]:
+    return (name for name, dvh in dvhs.items() if dvh.maximum > limit)

@@ -29,6 +29,14 @@ def covariate(name: str, known: Covariates) -> float | str | None:
     return float(value) if isinstance(value, bool | int) else value
 
 
+def ici_class(known: Covariates) -> str:
+    """Class of the ICI the patient gets, or "" for none."""
+    given = known.get("ici")
+    if given is True:
+        return "ICI"
+    return str(given) if isinstance(given, str) and given.casefold() != "none" else ""
+
+
 def asked_for(name: str) -> str:
     """The name a person writes for a covariate a model needs."""
     return _WRITTEN.get(name, name)

@@ -10,7 +10,9 @@ from scipy.integrate import trapezoid
 from abscopal.domain.errors import ModelError
 from abscopal.dose.dvh import DVH
 from abscopal.knowledge.load import load
+from abscopal.radiobiology.survival import lql_log_kill
 from abscopal.toxicity.covariates import Covariates
+from abscopal.toxicity.forms import FloatArray
 from abscopal.toxicity.models import Bins
 from abscopal.toxicity.table import SHEET, NtcpModel
 
@@ -61,6 +63,9 @@ def _first(options: list[str], dvhs: Mapping[str, DVH]) -> tuple[Exposure, ...] 
     for option in options:
         parts = option.split("+")
         if all(part in dvhs for part in parts):
+            unknown = tuple(f"volume of {part}" for part in parts if not dvhs[part].volume_cm3 > 0)
+            if len(parts) > 1 and unknown:
+                return Absent(unknown)
             found = dvhs[parts[0]] if len(parts) == 1 else union([dvhs[part] for part in parts], option)
             notes = () if option == options[0] else (f"{options[0]} is not contoured: {option} used in its place",)
             return (Exposure(option, found, notes),)
@@ -96,22 +101,44 @@ def union(parts: list[DVH], name: str) -> DVH:
     )
 
 
-def in_model_dose(dvh: DVH, model: NtcpModel, n_fractions: int) -> DVH:
-    """The histogram in the dose convention of a model, converted bin by bin.
+def model_dose(total: FloatArray, model: NtcpModel, n_fractions: int) -> FloatArray:
+    """Total physical doses in the dose convention of a model.
 
-    A model fitted on physical dose gets the histogram as it is. Otherwise each bin of total
-    dose D becomes D (D/n + α/β) / (r + α/β), r being the model's reference dose per fraction.
+    Parameters
+    ----------
+    total : array, shape (m,)
+        Total dose of each bin or voxel of the whole course. [Gy]
+    model : NtcpModel
+        One fitted on physical dose takes the dose as it is. Otherwise each dose becomes the dose
+        in fractions of the model's reference r with the same LQ-L log kill: linear-quadratic up to
+        the transition `lq_limit` per fraction, along its tangent above.
+    n_fractions : int
+        Fractions of the course. [1]
+
+    Returns
+    -------
+    array, shape (m,)
+        [Gy]
     """
     if model.dose != "eqd" or model.alpha_beta is None or model.reference_gy is None:
+        return total
+    kill = lql_log_kill(total / n_fractions, 1.0, 1 / model.alpha_beta, load(SHEET)["lq_limit"])
+    return np.asarray(n_fractions * kill / (1 + model.reference_gy / model.alpha_beta))
+
+
+def in_model_dose(dvh: DVH, model: NtcpModel, n_fractions: int) -> DVH:
+    """The histogram in the dose convention of a model, converted bin by bin; see `model_dose`."""
+    if model.dose != "eqd":
         return dvh
-    converted = dvh.to_eqd2(model.alpha_beta, n_fractions)
-    scale = (2.0 + model.alpha_beta) / (model.reference_gy + model.alpha_beta)
+    dose, fraction = dvh.differential()
+    lowest, highest = model_dose(np.array([dvh.minimum, dvh.maximum]), model, n_fractions)
     return replace(
-        converted,
-        edges=converted.edges * scale,
-        mean=converted.mean * scale,
-        minimum=converted.minimum * scale,
-        maximum=converted.maximum * scale,
+        dvh,
+        edges=model_dose(dvh.edges, model, n_fractions),
+        mean=float(fraction @ model_dose(dose, model, n_fractions)),
+        minimum=float(lowest),
+        maximum=float(highest),
+        kind="EQD2",
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from abscopal.domain.risk import Risk
 from abscopal.knowledge.load import load
 from abscopal.toxicity.answer import NotComputable
-from abscopal.toxicity.covariates import Covariates
+from abscopal.toxicity.covariates import Covariates, ici_class
 from abscopal.toxicity.forms import shift_odds
 from abscopal.toxicity.table import SHEET, NtcpModel
 
@@ -16,14 +16,6 @@ ON_RADIATION = "rp_ici_offset_pacific"
 ON_BASELINE = "rp_ici_offset_fda_rt90"
 AFTER = "sequential"
 """`ici_sequence` of an ICI started after radiotherapy, the only timing of the trial of `ON_RADIATION`."""
-
-
-def ici_class(known: Covariates) -> str:
-    """Class of the ICI the patient gets, or "" for none."""
-    given = known.get("ici")
-    if given is True:
-        return "ICI"
-    return str(given) if isinstance(given, str) and given.casefold() != "none" else ""
 
 
 def ici_offsets(
@@ -71,9 +63,10 @@ def _entry(model: NtcpModel, base: float, origin: str, organ: str, known: Covari
         organ=organ,
         grade=model.grade,
         model=model.id,
-        probability=shift_odds(base, ratio),
-        interval=(shift_odds(base, low), shift_odds(base, high)),
+        probability=float(shift_odds(base, ratio)),
+        interval=(float(shift_odds(base, low)), float(shift_odds(base, high))),
         interval_level=1.0,
+        basis="stated prior",
         inputs={"base probability": base, "base": origin, "odds ratio": ratio, "ICI": ici_class(known)},
         population=model.cohort,
         source=model.source,

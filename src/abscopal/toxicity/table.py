@@ -10,6 +10,7 @@ import pandas as pd
 from abscopal.domain.errors import KnowledgeError
 from abscopal.domain.registry import unknown_name
 from abscopal.knowledge.load import load
+from abscopal.toxicity.rows import number_or_none, rows_of
 
 SHEET = "ntcp/models"
 Role = Literal["model", "offset", "anchor"]
@@ -60,6 +61,9 @@ class NtcpModel:
         A covariate that rules the model out when true.
     setting : str
         `definitive` or `postoperative`, where the model is for one of them.
+    fitted_on : tuple of str
+        Diseases of the cohort; a patient with another one gets the number with an extrapolation
+        warning. Empty where the cohort was mixed or not stated.
     """
 
     id: str
@@ -82,6 +86,7 @@ class NtcpModel:
     diseases: tuple[str, ...] = ()
     not_with: str = ""
     setting: str = ""
+    fitted_on: tuple[str, ...] = ()
     limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     predictors: tuple[Predictor, ...] = ()
     published: Any = None
@@ -101,11 +106,11 @@ def load_models() -> dict[str, NtcpModel]:
         A row without a convention, or a model without predictors.
     """
     sheet = load(SHEET)
-    conventions = {row["model"]: row for row in _rows(sheet.table("conventions"))}
+    conventions = {row["model"]: row for row in rows_of(sheet.table("conventions"))}
     needs = _predictors(sheet.table("predictors"))
     limits = _limits(sheet.table("intervals"))
     models = {}
-    for row in _rows(sheet.table("models")):
+    for row in rows_of(sheet.table("models")):
         name = str(row["id"])
         if name not in conventions:
             raise _broken(f"no convention for '{name}'", "one row in conventions.csv for each model")
@@ -141,8 +146,8 @@ def _model(
         parameters=parameters,
         dose_metric=row["dose_metric"],
         dose=use["dose"],
-        alpha_beta=_number(use["alpha_beta"]),
-        reference_gy=_number(use["reference_gy"]),
+        alpha_beta=number_or_none(use["alpha_beta"]),
+        reference_gy=number_or_none(use["reference_gy"]),
         conversion_status=use["status"],
         cohort=row["cohort"],
         with_immunotherapy=bool(row["with_immunotherapy"]),
@@ -152,6 +157,7 @@ def _model(
         diseases=tuple(filter(None, use["diseases"].split(";"))),
         not_with=use["not_with"],
         setting=use["setting"],
+        fitted_on=tuple(filter(None, use["fitted_on"].split(";"))),
         limits={**in_row, **limits} if use["role"] == "model" else {},
         predictors=needs,
         published=json.loads(row["published_example_output"]) if row["published_example_output"] != "" else None,
@@ -160,7 +166,7 @@ def _model(
 
 def _predictors(table: pd.DataFrame) -> dict[str, tuple[Predictor, ...]]:
     grouped: dict[str, tuple[Predictor, ...]] = {}
-    for row in _rows(table):
+    for row in rows_of(table):
         one = Predictor(row["predictor"], row["source"], row["statistic"], row["organ"], row["required"] == "yes")
         grouped[row["model"]] = (*grouped.get(row["model"], ()), one)
     return grouped
@@ -168,18 +174,9 @@ def _predictors(table: pd.DataFrame) -> dict[str, tuple[Predictor, ...]]:
 
 def _limits(table: pd.DataFrame) -> dict[str, dict[str, tuple[float, float]]]:
     grouped: dict[str, dict[str, tuple[float, float]]] = {}
-    for row in _rows(table):
+    for row in rows_of(table):
         grouped.setdefault(row["model"], {})[row["parameter"]] = (float(row["low"]), float(row["high"]))
     return grouped
-
-
-def _rows(table: pd.DataFrame) -> list[dict[Hashable, Any]]:
-    """The rows of a table, an empty cell as an empty text whatever the column's type."""
-    return [{key: "" if pd.isna(cell) else cell for key, cell in row.items()} for row in table.to_dict("records")]
-
-
-def _number(cell: float | str) -> float | None:
-    return None if cell == "" else float(cell)
 
 
 def _broken(found: str, expected: str) -> KnowledgeError:

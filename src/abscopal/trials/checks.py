@@ -30,6 +30,28 @@ def standard_error(low: float, high: float, level: float) -> float:
     return math.log(high / low) / (2 * float(norm.ppf(0.5 + level / 200)))
 
 
+def standard_error_from_p(hr: float, p: float) -> float:
+    """Standard error of ln HR from a two-sided p value of the same Wald test [1].
+
+    Not a number where HR is 1, which a p value says nothing about.
+    """
+    z = float(norm.isf(p / 2))
+    return abs(math.log(hr)) / z if hr != 1 and z > 0 else math.nan
+
+
+def standard_error_from_events(events: float, share: float = 0.5) -> float:
+    """Least standard error of ln HR that a log-rank test on `events` deaths can have [1].
+
+    Parameters
+    ----------
+    events : float
+        Events of both arms. [patients]
+    share : float
+        Share of patients in the experimental arm; 2 / sqrt(events) at one half. [1]
+    """
+    return 1 / math.sqrt(events * share * (1 - share))
+
+
 def log_symmetry(hr: float, low: float, high: float, level: float, limit: float) -> str:
     """Whether ln HR sits in the middle of its interval, as it must for a Wald interval."""
     offset = abs(math.log(hr) - math.log(low * high) / 2) / standard_error(low, high, level)
@@ -74,6 +96,8 @@ def row_flags(row: Mapping[Hashable, Any], issues: Iterable[Mapping[Hashable, An
         flags["information_bound"] = information_bound(*interval, n, sheet["information_bound"])
         if row["ci_level"] != 95:
             flags["level"] = f"interval is {row['ci_level']:g} %, converted to a standard error at that level"
+    if row["comparison_type"] == "swap_ici":
+        flags["swap"] = "the ICI replaces another active drug, so the row answers two questions at once"
     for issue in issues:
         flags[str(issue["check"])] = _issue_text(row, issue, sheet)
     return {name: text for name, text in flags.items() if text}

@@ -1,17 +1,21 @@
 """The trial table: loaded, checked, and selected from. Withheld outcomes stay withheld."""
 
+import math
 from collections.abc import Hashable, Mapping
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 
-from abscopal.domain.errors import KnowledgeError
+from abscopal.domain.errors import InputError, KnowledgeError
 from abscopal.domain.registry import unknown_name
 from abscopal.knowledge.load import load
-from abscopal.trials.checks import BLOCKING, row_flags, standard_error
+from abscopal.trials.checks import BLOCKING, row_flags, standard_error, standard_error_from_p
 
 SHEET = "trials/rt_ici"
+_LARGEST_FILE = 5_000_000
+"""A trial table holds hundreds of rows; more bytes than this are something else."""
 Timing = Literal["after", "during", "before"]
 OUTCOMES = (
     "hr", "hr_lo", "hr_hi", "p_value", "median_exp_months", "median_ctrl_months", "rate_exp", "rate_ctrl",
@@ -37,38 +41,88 @@ VOCABULARY: dict[str, frozenset[str]] = {
 }
 
 
-def load_trials() -> pd.DataFrame:
+def load_trials(path: Path | None = None) -> pd.DataFrame:
     """The trial table with what the loader derives.
+
+    Parameters
+    ----------
+    path : Path, optional
+        A table of your own in the same columns; the package's unless given.
 
     Returns
     -------
     DataFrame
         One row per trial and endpoint: the columns of the file, and `log_hr` [1], `se` (from
-        the interval at its own level) [1], `timing` (after, during or before RT), `eni` ("yes",
-        "no" or ""), `flags` (dict: check to finding) and `poolable` (bool).
+        the interval at its own level, else from a two-sided p value) [1], `se_basis` ("interval", "p value" or
+        ""), `timing` (after, during or before RT), `eni` ("yes", "no" or ""), `flags` (dict: check to finding)
+        and `poolable` (bool; only rows with an interval).
 
     Raises
     ------
     KnowledgeError
         A cell outside its vocabulary, a duplicated row, or a withheld outcome that is filled.
+    InputError
+        A table of your own with unknown or missing columns, or too large.
     """
     sheet = load(SHEET)
-    table = sheet.table("trials")
+    table = sheet.table("trials") if path is None else read_table(path, list(sheet.table("trials").columns))
     check_schema(table)
     issues = sheet.table("issues").to_dict("records")
     table["log_hr"] = np.log(table["hr"])
-    table["se"] = [
-        standard_error(low, high, level) if low > 0 else np.nan
-        for low, high, level in zip(table["hr_lo"], table["hr_hi"], table["ci_level"], strict=True)
-    ]
+    errors = [_standard_error(row) for row in table.to_dict("records")]
+    table["se"] = [error for error, _ in errors]
+    table["se_basis"] = [basis for _, basis in errors]
     table["timing"] = table["sequence"].map(TIMING)
     table["eni"] = table["rt_target"].astype(str).str.extract(r"elective_nodal_(yes|no)", expand=False).fillna("")
     found = [row_flags(row, _concerning(row, issues), sheet) for row in table.to_dict("records")]
     table["flags"] = pd.Series(found, index=table.index, dtype=object)
     table["poolable"] = [
-        pool in {"ici", "rt"} and se > 0 and not BLOCKING & flags.keys()
-        for pool, se, flags in zip(table["pool"], table["se"], table["flags"], strict=True)
+        pool in {"ici", "rt"} and basis == "interval" and not BLOCKING & flags.keys()
+        for pool, basis, flags in zip(table["pool"], table["se_basis"], table["flags"], strict=True)
     ]
+    return table
+
+
+def _standard_error(row: Mapping[Hashable, Any]) -> tuple[float, str]:
+    if row["hr_lo"] > 0:
+        return standard_error(row["hr_lo"], row["hr_hi"], row["ci_level"]), "interval"
+    try:
+        p = float(row["p_value"])
+    except ValueError:  # such as "<0.0001" or "0.92 (one-sided)", which fix no two-sided standard error
+        p = math.nan
+    found = standard_error_from_p(row["hr"], p) if row["hr"] > 0 and 0 < p < 1 else math.nan
+    return found, "p value" if found > 0 else ""
+
+
+def read_table(path: Path, columns: list[str]) -> pd.DataFrame:
+    """A trial table somebody else wrote, with exactly `columns`.
+
+    Raises
+    ------
+    InputError
+        Too large, not a table, or columns that are unknown (with the close match) or missing.
+    """
+    doing = f"reading the trial table {path.name}"
+    if path.stat().st_size > _LARGEST_FILE:
+        raise InputError(
+            doing=doing, found=f"{path.stat().st_size / 1e6:.0f} MB", expected=f"at most {_LARGEST_FILE / 1e6:.0f} MB",
+            try_="one row per trial and endpoint",
+        )  # fmt: skip
+    try:
+        table = pd.read_csv(path)
+    except (ValueError, UnicodeDecodeError) as exc:
+        raise InputError(
+            doing=doing, found=str(exc).splitlines()[0], expected="a CSV file in UTF-8", try_="exporting it anew"
+        ) from exc
+    for name in table.columns:
+        if name not in columns:
+            raise unknown_name(f"{doing}, heading", str(name), columns)
+    missing = [name for name in columns if name not in table.columns]
+    if missing:
+        raise InputError(
+            doing=doing, found=f"no column {', '.join(missing)}", expected="every column, empty cells where unknown",
+            try_="adding the heading",
+        )  # fmt: skip
     return table
 
 

@@ -89,7 +89,7 @@ def pool(log_hr: ArrayLike, se: ArrayLike, method: Method = "REML", *, level: fl
     Hartung-Knapp: variance q·se² with q = Σ w (y − μ)² / (k − 1) and t(k − 1). Prediction
     interval of Higgins, Thompson and Spiegelhalter (2009): μ ± t(k − 2) √(τ² + se²).
     """
-    y, v = _clean(log_hr, se)
+    y, v = clean(log_hr, se)
     if method not in get_args(Method):
         raise unknown_name("pooling studies", method, list(get_args(Method)))
     k = y.size
@@ -112,7 +112,8 @@ def pool(log_hr: ArrayLike, se: ArrayLike, method: Method = "REML", *, level: fl
     )  # fmt: skip
 
 
-def _clean(log_hr: ArrayLike, se: ArrayLike) -> tuple[FloatArray, FloatArray]:
+def clean(log_hr: ArrayLike, se: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Effects and variances, refused where they cannot be pooled."""
     y, s = np.atleast_1d(np.asarray(log_hr, float)), np.atleast_1d(np.asarray(se, float))
     if y.ndim != 1 or y.shape != s.shape or y.size == 0:
         raise _bad(f"shapes {y.shape} and {s.shape}", "two vectors of the same length, at least one study")

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -97,28 +98,30 @@ def _residual_tau2(y: FloatArray, v: FloatArray, x: FloatArray) -> float:
     """Maximum of the restricted likelihood over tau² >= 0."""
     top = 4 * max(float(np.ptp(y)) ** 2, float(v.max()))
     grid = np.concatenate([[0.0], np.geomspace(1e-8, 1.0, _GRID) * top])
-    best = int(np.argmax([_loglik(y, v, x, tau2) for tau2 in grid]))
+    best = int(np.argmax(_loglik(y, v, x, grid)))
     low, high = float(grid[max(best - 1, 0)]), float(grid[min(best + 1, grid.size - 1)])
     if _score(y, v, x, low) <= 0:
         return low
     return float(brentq(lambda tau2: _score(y, v, x, tau2), low, high, xtol=1e-14))
 
 
-def _projection(v: FloatArray, x: FloatArray, tau2: float) -> tuple[FloatArray, FloatArray]:
-    """The matrix that takes effects to weighted residuals, and the information matrix."""
-    w = 1 / (v + tau2)
-    information = x.T @ (w[:, None] * x)
-    return np.diag(w) - (w[:, None] * x) @ np.linalg.solve(information, x.T * w), information
+def _fit(y: FloatArray, v: FloatArray, x: FloatArray, tau2: ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Weights, residuals (t, k) and information matrices (t, p, p) at each tau² (t,)."""
+    w = 1 / (v + np.atleast_1d(np.asarray(tau2, float))[:, None])
+    information = np.einsum("tk,ki,kj->tij", w, x, x)
+    beta = np.linalg.solve(information, np.einsum("tk,ki,k->ti", w, x, y)[..., None])[..., 0]
+    return w, y - beta @ x.T, information
 
 
-def _loglik(y: FloatArray, v: FloatArray, x: FloatArray, tau2: float) -> float:
-    projection, information = _projection(v, x, tau2)
-    return -float(np.log(v + tau2).sum() + np.linalg.slogdet(information)[1] + y @ projection @ y) / 2
+def _loglik(y: FloatArray, v: FloatArray, x: FloatArray, tau2: FloatArray) -> FloatArray:
+    w, residual, information = _fit(y, v, x, tau2)
+    return np.asarray(np.log(w).sum(1) - np.linalg.slogdet(information)[1] - (w * residual**2).sum(1), float) / 2
 
 
 def _score(y: FloatArray, v: FloatArray, x: FloatArray, tau2: float) -> float:
-    projection, _ = _projection(v, x, tau2)
-    return float(y @ projection @ projection @ y - np.trace(projection))
+    w, residual, information = _fit(y, v, x, tau2)
+    spent = np.trace(np.linalg.solve(information[0], np.einsum("k,ki,kj->ij", w[0] ** 2, x, x)))
+    return float((w[0] ** 2 * residual[0] ** 2).sum() - w[0].sum() + spent)
 
 
 @dataclass(frozen=True)
@@ -157,3 +160,46 @@ def egger(log_hr: ArrayLike, se: ArrayLike) -> Egger:
     beta = inverse @ x.T @ z
     error = math.sqrt(float(((z - x @ beta) ** 2).sum()) / (k - 2) * float(inverse[0, 0]))
     return Egger(float(beta[0]), float(2 * t.sf(abs(beta[0] / error), k - 2)))
+
+
+_LISTED = 5000
+"""Up to this many arrangements of a covariate are all tried; beyond it, this many are drawn."""
+
+
+def permutation_p(log_hr: ArrayLike, se: ArrayLike, covariate: ArrayLike, *, seed: int = 0) -> float:
+    """Two-sided p value of one slope when the covariate is dealt to the trials at random.
+
+    Parameters
+    ----------
+    log_hr, se, covariate : array, shape (k,)
+        [1]
+    seed : int
+        Used where the arrangements are too many to list.
+
+    Returns
+    -------
+    float
+        Share of arrangements whose Knapp-Hartung |t| is at least the observed one.
+
+    References
+    ----------
+    Higgins JPT, Thompson SG, Stat Med 2004 (form recalled).
+    """
+    x = np.asarray(covariate, float)
+    observed = abs(_slope_t(log_hr, se, x))
+    values, counts = np.unique(x, return_counts=True)
+    if values.size == 2 and math.comb(x.size, int(counts[1])) <= _LISTED:
+        dealt = [np.where(np.isin(np.arange(x.size), chosen), values[1], values[0])
+                 for chosen in combinations(range(x.size), int(counts[1]))]  # fmt: skip
+        return float(np.mean([abs(_slope_t(log_hr, se, one)) >= observed - 1e-9 for one in dealt]))
+    rng = np.random.default_rng(seed)
+    draws = _LISTED // 5
+    extreme = sum(abs(_slope_t(log_hr, se, rng.permutation(x))) >= observed - 1e-9 for _ in range(draws))
+    return (extreme + 1) / (draws + 1)
+
+
+def _slope_t(log_hr: ArrayLike, se: ArrayLike, x: FloatArray) -> float:
+    fit = meta_regression(log_hr, se, {"x": x})
+    slope = fit.slopes["x"]
+    half = math.log(slope.interval[1] / slope.interval[0]) / 2
+    return math.log(slope.ratio) / half

@@ -10,7 +10,8 @@ from abscopal.domain.errors import InputError
 from abscopal.domain.regimen import DrugDose, Regimen
 from abscopal.knowledge.load import load
 from abscopal.pharmacology.drugs import drug_class
-from abscopal.window.experiment import RULES, Experiment, reference_drugs, reference_experiment
+from abscopal.window.arms import RULES
+from abscopal.window.experiment import Experiment, reference_drugs, reference_experiment
 from abscopal.window.surface import Window, find_window
 from abscopal.window.synergy import Synergy
 

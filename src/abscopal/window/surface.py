@@ -1,20 +1,21 @@
 """Gain against dose per fraction, for one family of schedules or a whole map."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from abscopal.domain.errors import InputError
-from abscopal.domain.progress import track
 from abscopal.domain.regimen import Regimen
 from abscopal.domain.registry import unknown_name
 from abscopal.knowledge.load import load
 from abscopal.radiobiology.isoeffect import isoeffective_dose_per_fraction
+from abscopal.window.arms import RULES
 from abscopal.window.bounds import Bounds, window_bounds
-from abscopal.window.experiment import RULES, Experiment, reference_experiment
+from abscopal.window.ensemble import Ensemble
+from abscopal.window.experiment import Experiment, reference_drugs, reference_experiment
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -64,7 +65,7 @@ class Window:
 
     def at_level(self, level: float) -> "Window":
         """The same curve with bounds at another share of its maximum."""
-        return _window(self.family, self.doses, self.n_fractions, self.gain, level, self.notes)
+        return window_of(self.family, self.doses, self.n_fractions, self.gain, level, self.notes)
 
     def text(self) -> str:
         """The window in words."""
@@ -72,7 +73,7 @@ class Window:
             return f"no window (largest gain {self.bounds.gain_max:.2f})"
         low = "open" if self.d_lo is None else f"{self.d_lo:.1f}"
         high = "open" if self.d_hi is None else f"{self.d_hi:.1f}"
-        return f"{low} to {high} Gy per fraction, peak {self.d_peak:g} Gy (gain {self.bounds.gain_max:.2f})"
+        return f"{low} to {high} Gy, peak {self.d_peak:.3g} Gy (gain {self.bounds.gain_max:.2f})"
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,11 @@ class Surface:
         [Gy]
     n_fractions : array, shape (n_n,)
     gain, bliss_excess, log_synergy : array, shape (n_n, n_d)
-        Synergies are NaN-free, or None when not asked for. [1]
+        Of one animal, or the median over the animals; synergies are None when not asked for. [1]
     readout_day : array, shape (n_n,)
         Day of the mouse clock on which each row is read. [day]
+    animals : array, shape (n_animals, n_n, n_d), optional
+        Gain of every animal of an ensemble. [1]
     """
 
     doses: FloatArray
@@ -97,9 +100,21 @@ class Surface:
     log_synergy: FloatArray | None
     readout_day: FloatArray
     notes: tuple[str, ...]
+    animals: FloatArray | None = None
 
     def window(self, n: int, level: float = 0.5) -> Window:
         """The window of the row with `n` fractions.
+
+        Raises
+        ------
+        InputError
+            The map has no such row.
+        """
+        counts = np.full(len(self.doses), n, dtype=np.int64)
+        return window_of("n fixed", self.doses, counts, self.gain[self.row(n)], level, self.notes)
+
+    def row(self, n: int) -> int:
+        """Place of the row with `n` fractions.
 
         Raises
         ------
@@ -114,8 +129,7 @@ class Surface:
                 expected="one of " + ", ".join(str(k) for k in self.n_fractions),
                 try_=f"find_window(n={n})",
             )
-        counts = np.full(len(self.doses), n, dtype=np.int64)
-        return _window("n fixed", self.doses, counts, self.gain[rows[0]], level, self.notes)
+        return int(rows[0])
 
 
 def find_window(
@@ -156,16 +170,16 @@ def find_window(
     Raises
     ------
     InputError
-        Unknown family, doses that do not ascend or are not positive.
+        Unknown family, doses that do not ascend or are not positive, a family without any schedule.
     ConvergenceError
         A schedule could not be solved.
     """
     setup = experiment or reference_experiment()
-    schedules = _schedules(family, n, doses, total_dose, bed10)
-    gains = [setup.gain(setup.schedule(dose, count)) for dose, count in track(schedules, "window", len(schedules))]
-    x = np.array([dose for dose, _ in schedules])
-    counts = np.array([count for _, count in schedules], dtype=np.int64)
-    return _window(family, x, counts, np.array(gains), level, setup.notes())
+    pairs = family_schedules(family, n=n, doses=doses, total_dose=total_dose, bed10=bed10)
+    arms = setup.arms([setup.schedule(dose, count) for dose, count in pairs])
+    x = np.array([dose for dose, _ in pairs])
+    counts = np.array([count for _, count in pairs], dtype=np.int64)
+    return window_of(family, x, counts, arms.gain()[0], level, setup.notes())
 
 
 def gain_surface(
@@ -173,6 +187,7 @@ def gain_surface(
     n_fractions: Sequence[int] | None = None,
     *,
     experiment: Experiment | None = None,
+    ensemble: Ensemble | None = None,
     synergy: bool = True,
 ) -> Surface:
     """The map of gain, and of synergy, over dose per fraction and number of fractions.
@@ -185,6 +200,8 @@ def gain_surface(
         By default 11 from 1 to 30.
     experiment : Experiment, optional
         By default the reference experiment.
+    ensemble : Ensemble, optional
+        Animals to solve it for; without, the one animal of the experiment's parameters.
     synergy : bool
         Also simulate radiation alone, for Bliss excess and S_B; doubles the time.
 
@@ -197,26 +214,114 @@ def gain_surface(
     """
     setup = experiment or reference_experiment()
     rules = load(RULES)
-    x = _ascending(rules.vector("map_doses") if doses is None else doses, "doses per fraction")
+    x = ascending(rules.vector("map_doses") if doses is None else doses, "doses per fraction")
     default = [int(k) for k in rules.vector("map_fractions")]
-    counts = _ascending(default if n_fractions is None else n_fractions, "numbers of fractions").astype(np.int64)
-    cells = [(i, j) for i in range(len(counts)) for j in range(len(x))]
-    gain, bliss, log_s = (np.zeros((len(counts), len(x))) for _ in range(3))
-    for i, j in track(cells, "dose-immune map", len(cells)):
-        radiation = setup.schedule(float(x[j]), int(counts[i]))
-        gain[i, j] = setup.gain(radiation)
-        if synergy:
-            both = setup.synergy(radiation)
-            bliss[i, j], log_s[i, j] = both.bliss_excess, both.log_synergy
+    counts = ascending(default if n_fractions is None else n_fractions, "numbers of fractions").astype(np.int64)
+    schedules = [setup.schedule(float(dose), int(count)) for count in counts for dose in x]
+    arms = setup.arms(schedules, ensemble, radiation_alone=synergy)
+    shape = (len(counts), len(x))
+    gains = arms.gain().reshape(-1, *shape)
+    bliss = log_s = None
+    if synergy:
+        rt, ici, both = (arms.ratio(arm) for arm in ("rt", "ici", "both"))
+        bliss = np.median(rt * ici - both, axis=0).reshape(shape)
+        log_s = np.median(np.log10(rt * ici / both), axis=0).reshape(shape)
     return Surface(
         doses=x,
         n_fractions=counts,
-        gain=gain,
-        bliss_excess=bliss if synergy else None,
-        log_synergy=log_s if synergy else None,
+        gain=np.median(gains, axis=0),
+        bliss_excess=bliss,
+        log_synergy=log_s,
         readout_day=np.array([setup.readout_day(setup.schedule(1.0, int(count))) for count in counts]),
-        notes=setup.notes(),
+        notes=(*setup.notes(), *(ensemble.notes if ensemble else ()), *unsolved_note(arms.solved)),
+        animals=None if ensemble is None else gains,
     )
+
+
+def quick_surface(
+    doses: ArrayLike | None = None,
+    n_fractions: Sequence[int] | None = None,
+    *,
+    ici: str = "anti-CTLA-4",
+    ici_start: float | None = None,
+    interval: float = 1.0,
+    weekdays: bool = False,
+    node_dose: float = 0.0,
+    off: Sequence[str] = (),
+    parameters: dict[str, float] | None = None,
+) -> Surface:
+    """The map of one animal, fast enough to follow a slider.
+
+    Parameters
+    ----------
+    doses, n_fractions
+        As in `gain_surface`.
+    ici : str
+        Class of the ICI, or `none`.
+    ici_start : float, optional
+        Day of the first ICI dose after the first fraction; by default the reference day. [day]
+    interval, weekdays, node_dose
+        As in `Experiment`.
+    off : sequence of str
+        Mechanisms left out.
+    parameters : dict, optional
+        Values that replace the reference set's.
+
+    Raises
+    ------
+    InputError
+        As `gain_surface`; an unknown class or mechanism, an ICI day that is not finite.
+    """
+    drugs = () if ici == "none" else reference_drugs(ici)
+    setup = reference_experiment(
+        drugs=drugs, switches=dict.fromkeys(off, False), parameters=parameters, interval=interval, weekdays=weekdays,
+        node_dose=node_dose,
+    )  # fmt: skip
+    if ici_start is not None:
+        setup = setup.starting_ici(finite_day(ici_start))
+    return gain_surface(doses, n_fractions, experiment=setup, synergy=False)
+
+
+def surfaces_over(
+    intervals: Sequence[float],
+    ici_starts: Sequence[float],
+    doses: ArrayLike | None = None,
+    n_fractions: Sequence[int] | None = None,
+    *,
+    experiment: Experiment | None = None,
+    ensemble: Ensemble | None = None,
+) -> dict[tuple[float, float], Surface]:
+    """The map for each interval between fractions and each day of the first ICI dose.
+
+    Parameters
+    ----------
+    intervals : sequence of float
+        [day]
+    ici_starts : sequence of float
+        Counted from the first fraction. [day]
+    doses, n_fractions, experiment, ensemble
+        As in `gain_surface`.
+
+    Returns
+    -------
+    dict
+        From (interval, ICI start) to the map.
+
+    Raises
+    ------
+    InputError
+        As `gain_surface`; no interval or start, an interval that is not positive.
+    """
+    setup = experiment or reference_experiment()
+    gaps = ascending(intervals, "days between fractions")
+    if not len(ici_starts):
+        raise _bad_days("no day")
+    found = {}
+    for gap in gaps.tolist():
+        for start in ici_starts:
+            here = replace(setup.starting_ici(finite_day(start)), interval=gap, weekdays=False, fraction_days=())
+            found[gap, start] = gain_surface(doses, n_fractions, experiment=here, ensemble=ensemble, synergy=False)
+    return found
 
 
 def gain(radiation: Regimen, experiment: Experiment | None = None) -> float:
@@ -224,22 +329,34 @@ def gain(radiation: Regimen, experiment: Experiment | None = None) -> float:
     return (experiment or reference_experiment()).gain(radiation)
 
 
-def _window(
+def window_of(
     family: Family, x: FloatArray, counts: IntArray, gains: FloatArray, level: float, notes: tuple[str, ...]
 ) -> Window:
+    """The window of one curve under the rules of the sheet."""
     bounds = window_bounds(x, gains, level=level, min_gain=load(RULES)["min_gain"])
     return Window(family, x, counts, gains, level, bounds, notes)
 
 
-def _schedules(
-    family: Family, n: int, doses: ArrayLike | None, total_dose: float | None, bed10: float | None
+def family_schedules(
+    family: Family,
+    *,
+    n: int = 3,
+    doses: ArrayLike | None = None,
+    total_dose: float | None = None,
+    bed10: float | None = None,
 ) -> list[tuple[float, int]]:
-    """Dose per fraction and number of fractions of each member of a family, doses ascending."""
+    """Dose per fraction and number of fractions of each member of a family, doses ascending.
+
+    Raises
+    ------
+    InputError
+        An unknown family, doses that do not ascend, or no schedule in the dose range.
+    """
     rules = load(RULES)
     low, high = rules.vector("dose_range")
     if family == "n fixed":
         grid = np.arange(low, high + rules["dose_step"] / 2, rules["dose_step"]) if doses is None else doses
-        return [(float(dose), n) for dose in _ascending(grid, "doses per fraction")]
+        return [(float(dose), n) for dose in ascending(grid, "doses per fraction")]
     if family == "total dose fixed":
         total = rules["family_total_dose"] if total_dose is None else total_dose
         pairs = [(total / k, k) for k in range(1, int(total / low) + 1)]
@@ -249,10 +366,25 @@ def _schedules(
         pairs = [(float(isoeffective_dose_per_fraction(target, k, ratio)), k) for k in range(1, int(target / low) + 1)]
     else:
         raise unknown_name("choosing a family of schedules", family, list(FAMILIES))
-    return sorted((dose, k) for dose, k in pairs if low <= dose <= high)
+    found = sorted((dose, k) for dose, k in pairs if low <= dose <= high)
+    if found:
+        return found
+    raise InputError(
+        doing=f"listing the schedules of the family {family}",
+        found="none",
+        expected=f"a dose per fraction between {low:g} and {high:g} Gy in some number of fractions",
+        try_="a larger total dose or BED",
+    )
 
 
-def _ascending(values: ArrayLike, what: str) -> FloatArray:
+def unsolved_note(solved: NDArray[np.bool_]) -> tuple[str, ...]:
+    """Says how many animals were left out because a schedule could not be solved."""
+    lost = int((~solved).sum())
+    return (f"{lost} of {len(solved)} animals are left out: a schedule could not be solved.",) if lost else ()
+
+
+def ascending(values: ArrayLike, what: str) -> FloatArray:
+    """Positive, ascending values, or the error that says why not."""
     x = np.atleast_1d(np.asarray(values, dtype=np.float64))
     if x.size and np.isfinite(x).all() and (x > 0).all() and (np.diff(x) > 0).all():
         return x
@@ -261,4 +393,20 @@ def _ascending(values: ArrayLike, what: str) -> FloatArray:
         found=f"{what} {np.array2string(x, threshold=6)}",
         expected="positive values in ascending order",
         try_="sorting them and leaving out zeros and doubles",
+    )
+
+
+def finite_day(day: float) -> float:
+    """The day, or the error that says why not."""
+    if np.isfinite(day):
+        return float(day)
+    raise _bad_days(f"{day}")
+
+
+def _bad_days(found: str) -> InputError:
+    return InputError(
+        doing="placing the first ICI dose",
+        found=found,
+        expected="finite days counted from the first fraction, negative before it",
+        try_="-7, 0 or 5",
     )

@@ -1,4 +1,4 @@
-"""How far the bounds move when the fitted parameters do, and when a mechanism is left out."""
+"""How far the bounds move over draws, and when a mechanism is left out."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,116 +6,184 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from abscopal.domain.errors import InputError
 from abscopal.domain.progress import track
 from abscopal.domain.registry import unknown_name
 from abscopal.knowledge.load import load
-from abscopal.window.experiment import RULES, Experiment, reference_experiment
-from abscopal.window.surface import Window, find_window
+from abscopal.window.arms import RULES
+from abscopal.window.bounds import Bounds, window_bounds
+from abscopal.window.ensemble import Ensemble, parameter_scatter
+from abscopal.window.experiment import Experiment, reference_experiment
+from abscopal.window.surface import FAMILIES, Family, Surface, Window, family_schedules, find_window, unsolved_note
 
 FloatArray = NDArray[np.float64]
-SCATTERED = (
-    "g", "alpha", "kk", "kin", "KQ", "h", "kS", "dX", "KA", "kD", "s0",
-    "pT", "e4", "wS", "kEp", "Emax", "kex", "rR", "v",
-)  # fmt: skip
-"""Parameters scattered by default: those the search set, with `dX`, which places the upper bound."""
-ABLATIONS = ("trex1", "treg", "lymphopenia", "pdl1", "mdsc", "tgfb", "exhaustion")
+ABLATIONS = ("sting", "trex1", "treg", "lymphopenia", "pdl1", "mdsc", "tgfb", "exhaustion")
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Median and 5th to 95th percentile of a bound; None where that percentile is an open bound."""
+    """Median and 5th to 95th percentile; None where that percentile is an open bound."""
 
     median: float | None
     low: float | None
     high: float | None
 
+    def text(self, form: str = ".3g") -> str:
+        """Median with the interval."""
+        median, low, high = ("open" if q is None else f"{q:{form}}" for q in (self.median, self.low, self.high))
+        return f"{median} ({low} to {high})"
+
 
 @dataclass(frozen=True)
 class WindowUncertainty:
-    """Bounds over draws of scattered parameters. Not a posterior: no data weigh the draws.
+    """Bounds over the animals of an ensemble.
 
     Attributes
     ----------
+    family : str
+    doses : array, shape (n_d,)
+        [Gy]
+    gain : array, shape (3, n_d)
+        5th percentile, median and 95th percentile of the gain at each dose. [1]
     d_lo, d_peak, d_hi : Spread
-        Over the draws that have a window; an open bound counts as beyond every dose. [Gy]
+        Over the animals that have a window; an open bound counts as beyond every dose. [Gy]
     gain_max : Spread
         [1]
     p_open : float
-        Share of draws with a window whose upper bound is open. [1]
+        Share of animals with a window whose upper bound is open. [1]
     p_no_window : float
-        Share of draws without a window. [1]
-    lows, peaks, highs : array, shape (n_draws,)
-        Bounds per draw; infinite where the upper bound is open, minus infinite where the lower one
+        Share of animals without a window. [1]
+    p_upper_below, p_peak_inside : float
+        Shares, of animals with a window, with an upper bound under 18 Gy and a peak in 6 to 12 Gy (values of
+        the sheet). [1]
+    lows, peaks, highs : array, shape (n_animals,)
+        Bounds per animal; infinite where the upper bound is open, minus infinite where the lower one
         is, NaN for no window. [Gy]
     """
 
+    family: Family
+    doses: FloatArray
+    gain: FloatArray
     d_lo: Spread
     d_peak: Spread
     d_hi: Spread
     gain_max: Spread
     p_open: float
     p_no_window: float
+    p_upper_below: float
+    p_peak_inside: float
     lows: FloatArray
     peaks: FloatArray
     highs: FloatArray
-    draws: int
-    seed: int
-    scatter: float
-    parameters: tuple[str, ...]
     notes: tuple[str, ...]
+
+    @property
+    def n(self) -> int:
+        """Number of animals."""
+        return len(self.lows)
+
+    def text(self) -> str:
+        """The bounds in words."""
+        if self.p_no_window == 1:
+            return f"no window in any of {self.n} animals (largest gain {self.gain_max.text('.2f')})"
+        return (
+            f"{self.d_lo.text()} to {self.d_hi.text()} Gy, peak {self.d_peak.text()} Gy; "
+            f"open top {100 * self.p_open:.0f} %, no window {100 * self.p_no_window:.0f} %"
+        )
+
+
+@dataclass(frozen=True)
+class BoundSetter:
+    """What leaving out one mechanism does to a bound.
+
+    Attributes
+    ----------
+    mechanism : str
+    low_shift, high_shift : float
+        log2 of the bound without the mechanism over the bound with it; infinite where it opens. [1]
+    gain_ratio : float
+        Largest gain without it over that with it. [1]
+    no_window : bool
+        Nothing is left that could be called a window.
+    """
+
+    mechanism: str
+    low_shift: float
+    high_shift: float
+    gain_ratio: float
+    no_window: bool
 
 
 def window_uncertainty(
     n: int = 3,
     *,
-    draws: int | None = None,
-    seed: int = 0,
-    scatter: float | None = None,
-    parameters: Sequence[str] = SCATTERED,
+    family: Family = "n fixed",
+    ensemble: Ensemble | None = None,
     doses: ArrayLike | None = None,
+    total_dose: float | None = None,
+    bed10: float | None = None,
     level: float = 0.5,
     experiment: Experiment | None = None,
 ) -> WindowUncertainty:
-    """Bounds of the window under log-normal scatter of the fitted parameters.
+    """Bounds of the window over the animals of an ensemble, solved together.
 
     Parameters
     ----------
-    n : int
-        Number of fractions.
-    draws : int, optional
-        By default 100.
-    seed : int
-        Draw k is the same whatever the number of draws.
-    scatter : float, optional
-        Standard deviation of each parameter's logarithm; by default 0.2. [1]
-    parameters : sequence of str
-        Names to scatter, independently of each other.
-    doses, level, experiment
+    n, family, doses, total_dose, bed10, level, experiment
         As in `find_window`.
+    ensemble : Ensemble, optional
+        By default `parameter_scatter` with the sheet's number of draws and scatter.
 
     Raises
     ------
     InputError
-        No draw, a negative scatter, or a parameter the model does not have.
+        As `find_window`.
+    ConvergenceError
+        No animal could be solved.
     """
     setup = experiment or reference_experiment()
-    rules = load(RULES)
-    width = rules["scatter"] if scatter is None else scatter
-    count = int(rules["draws"]) if draws is None else draws
-    base = _base_values(setup, parameters)
-    _check(count, width)
-    windows = [
-        find_window(n=n, doses=doses, level=level, experiment=replace(setup, parameters=values))
-        for values in track(_draw_all(base, setup.parameters, count, width, seed), "window uncertainty", count)
-    ]
-    return _summary(windows, count, seed, width, tuple(parameters))
+    animals = ensemble or parameter_scatter(setup.model, int(load(RULES)["draws"]), fixed=setup.parameters)
+    pairs = family_schedules(family, n=n, doses=doses, total_dose=total_dose, bed10=bed10)
+    arms = setup.arms([setup.schedule(dose, count) for dose, count in pairs], animals)
+    notes = (*setup.notes(), *animals.notes, *unsolved_note(arms.solved))
+    return summarise_windows(family, np.array([dose for dose, _ in pairs]), arms.gain(), level, notes)
+
+
+def family_uncertainty(
+    n: int = 3,
+    *,
+    ensemble: Ensemble | None = None,
+    level: float = 0.5,
+    total_dose: float | None = None,
+    bed10: float | None = None,
+    experiment: Experiment | None = None,
+) -> dict[Family, WindowUncertainty]:
+    """The three families side by side: the bounds depend on which is meant.
+
+    Parameters
+    ----------
+    n, ensemble, level, total_dose, bed10, experiment
+        As in `window_uncertainty`.
+    """
+    return {
+        family: window_uncertainty(
+            n, family=family, ensemble=ensemble, level=level, total_dose=total_dose, bed10=bed10, experiment=experiment
+        )
+        for family in FAMILIES
+    }
+
+
+def surface_uncertainty(surface: Surface, n: int, level: float = 0.5) -> WindowUncertainty:
+    """The bounds of one row of a map that was solved for an ensemble; of one animal otherwise."""
+    row = surface.row(n)
+    gains = surface.gain[None, row] if surface.animals is None else surface.animals[:, row]
+    return summarise_windows("n fixed", surface.doses, gains, level, surface.notes)
 
 
 def ablate_window(
     mechanisms: Sequence[str] = ABLATIONS,
     *,
     n: int = 3,
+    family: Family = "n fixed",
     doses: ArrayLike | None = None,
     level: float = 0.5,
     experiment: Experiment | None = None,
@@ -126,7 +194,7 @@ def ablate_window(
     ----------
     mechanisms : sequence of str
         Switches of the model.
-    n, doses, level, experiment
+    n, family, doses, level, experiment
         As in `find_window`.
 
     Returns
@@ -146,68 +214,101 @@ def ablate_window(
             raise unknown_name("leaving out a mechanism", name, known)
     models = {"full": setup.model} | {f"no {name}": setup.model.with_switches(**{name: False}) for name in mechanisms}
     return {
-        label: find_window(n=n, doses=doses, level=level, experiment=replace(setup, model=model))
+        label: find_window(family, n=n, doses=doses, level=level, experiment=replace(setup, model=model))
         for label, model in track(models.items(), "ablations", len(models))
     }
 
 
-def _base_values(setup: Experiment, names: Sequence[str]) -> dict[str, float]:
-    defaults = {p.name: p.value for p in setup.model.pieces.parameters if p.value is not None}
-    base = {**defaults, **setup.parameters}
-    for name in names:
-        if name not in base:
-            raise unknown_name("scattering a parameter", name, sorted(base))
-    return {name: base[name] for name in names}
+def bound_setters(windows: Mapping[str, Window]) -> tuple[BoundSetter, ...]:
+    """What each ablation does to the bounds, the largest effect on the upper bound first.
 
+    A local ablation: everything else stays as it was fitted with the mechanism in place.
 
-def _check(count: int, width: float) -> None:
-    if count < 1 or not 0 <= width < float("inf"):
-        raise InputError(
-            doing="scattering the parameters of the window",
-            found=f"{count} draws with a scatter of {width:g}",
-            expected="at least one draw and a scatter that is not negative",
-            try_="draws=100, scatter=0.2",
+    Parameters
+    ----------
+    windows : mapping
+        From `ablate_window`.
+    """
+    full = windows["full"].bounds
+    rows = [
+        BoundSetter(
+            mechanism=label.removeprefix("no "),
+            low_shift=_shift(window.bounds, full, "low"),
+            high_shift=_shift(window.bounds, full, "high"),
+            gain_ratio=window.bounds.gain_max / full.gain_max if full.gain_max else float("nan"),
+            no_window=not window.bounds.found,
         )
+        for label, window in windows.items()
+        if label != "full"
+    ]
+    return tuple(sorted(rows, key=lambda row: (-abs(row.high_shift), -abs(row.low_shift))))
 
 
-def _draw_all(
-    base: Mapping[str, float], fixed: Mapping[str, float], count: int, width: float, seed: int
-) -> list[dict[str, float]]:
-    """Parameter sets; each has its own random stream, so that more draws keep the first ones."""
-    centre = np.array(list(base.values()))
-    streams = np.random.SeedSequence(seed).spawn(count)
-    rows = [centre * np.exp(width * np.random.default_rng(stream).standard_normal(len(centre))) for stream in streams]
-    return [{**fixed, **dict(zip(base, row.tolist(), strict=True))} for row in rows]
+def setter_text(setters: Sequence[BoundSetter], bound: str, *, least: float = 0.1) -> str:
+    """Which mechanism sets a bound (`low` or `high`), in words.
+
+    Parameters
+    ----------
+    least : float
+        log2 shift below which a bound is said not to depend on the mechanism. [1]
+    """
+    moved = [(row.mechanism, getattr(row, f"{bound}_shift")) for row in setters if not row.no_window]
+    strong = sorted(((name, s) for name, s in moved if abs(s) >= least), key=lambda pair: -abs(pair[1]))
+    name = "upper" if bound == "high" else "lower"
+    needed = [row.mechanism for row in setters if row.no_window]
+    ending = f"; without {', '.join(needed)} there is no window" if needed else ""
+    if not strong:
+        return f"no single mechanism sets the {name} bound{ending}"
+    told = ", ".join(f"without {what} it {_moves(shift)}" for what, shift in strong[:3])
+    return f"{name} bound: {told}{ending}"
 
 
-def _summary(
-    windows: list[Window], count: int, seed: int, width: float, parameters: tuple[str, ...]
+def _moves(shift: float) -> str:
+    return "opens" if np.isinf(shift) else f"moves by a factor {2**shift:.2f}"
+
+
+def _shift(without: Bounds, full: Bounds, name: str) -> float:
+    """log2 ratio of a bound; infinite where only one of the two is open."""
+    a, b = getattr(without, name), getattr(full, name)
+    if not (without.found and full.found) or (a is None and b is None):
+        return 0.0
+    if a is None or b is None:
+        return float("inf") if a is None else float("-inf")
+    return float(np.log2(a / b))
+
+
+def summarise_windows(
+    family: Family, doses: FloatArray, gains: FloatArray, level: float, notes: tuple[str, ...]
 ) -> WindowUncertainty:
-    found = np.array([window.bounds.found for window in windows])
-    lows = np.array([_or(window.d_lo, -np.inf, window.bounds.found) for window in windows])
-    highs = np.array([_or(window.d_hi, np.inf, window.bounds.found) for window in windows])
-    peaks = np.array([_or(window.d_peak, np.nan, window.bounds.found) for window in windows])
-    gains = np.array([window.bounds.gain_max for window in windows])
+    """Bounds over animals from their gains, shape (n_animals, n_d)."""
+    rules = load(RULES)
+    found = [window_bounds(doses, row, level=level, min_gain=rules["min_gain"]) for row in gains]
+    has = np.array([b.found for b in found])
+    lows = np.array([_or(b.low, -np.inf, b.found) for b in found])
+    highs = np.array([_or(b.high, np.inf, b.found) for b in found])
+    peaks = np.array([_or(b.peak, np.nan, b.found) for b in found])
+    below, (peak_low, peak_high) = rules["asked_upper"], rules.vector("asked_peak")
     return WindowUncertainty(
-        d_lo=_spread(lows[found]),
-        d_peak=_spread(peaks[found]),
-        d_hi=_spread(highs[found]),
-        gain_max=_spread(gains),
-        p_open=float(np.isinf(highs[found]).mean()) if found.any() else 0.0,
-        p_no_window=float(1 - found.mean()),
+        family=family,
+        doses=doses,
+        gain=np.percentile(gains, [5, 50, 95], axis=0),
+        d_lo=spread(lows[has]),
+        d_peak=spread(peaks[has]),
+        d_hi=spread(highs[has]),
+        gain_max=spread(np.array([b.gain_max for b in found])),
+        p_open=_share(np.isinf(highs[has])),
+        p_no_window=float(1 - has.mean()),
+        p_upper_below=_share(highs[has] < below),
+        p_peak_inside=_share((peaks[has] >= peak_low) & (peaks[has] <= peak_high)),
         lows=lows,
         peaks=peaks,
         highs=highs,
-        draws=count,
-        seed=seed,
-        scatter=width,
-        parameters=parameters,
-        notes=(
-            *windows[0].notes,
-            f"Scatter of {width:.0%} on {len(parameters)} parameters, independent and log-normal, {count} draws, "
-            f"seed {seed}. This is parameter scatter around one fitted set, not a posterior: no data weigh the draws.",
-        ),
+        notes=notes,
     )
+
+
+def _share(flags: NDArray[np.bool_]) -> float:
+    return float(flags.mean()) if flags.size else 0.0
 
 
 def _or(value: float | None, otherwise: float, found: bool) -> float:
@@ -216,7 +317,7 @@ def _or(value: float | None, otherwise: float, found: bool) -> float:
     return otherwise if value is None else value
 
 
-def _spread(values: FloatArray) -> Spread:
+def spread(values: FloatArray) -> Spread:
     """Percentiles that are members of the sample, so that an open bound stays open."""
     if not values.size:
         return Spread(None, None, None)

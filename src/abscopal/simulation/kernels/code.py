@@ -155,6 +155,8 @@ class Code:
 
     def splat(self, value: Any) -> Any:
         """A scalar in every lane."""
+        if self.width == 1:
+            return value
         empty = ir.Constant(self.v.type, ir.Undefined)
         one = self.b.insert_element(empty, value, self.whole(0))
         mask = ir.Constant(ir.VectorType(ir.IntType(32), self.width), [0] * self.width)

@@ -16,6 +16,7 @@ from abscopal.simulation.kernels.functions import Writer
 from abscopal.simulation.kernels.layout import JOB, Method, layout
 from abscopal.simulation.kernels.program import program
 from abscopal.simulation.kernels.target import Target
+from abscopal.simulation.kernels.thread import write_thread
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Shape:
 
 
 def compile_object(model: Model, variant: Variant, target: Target) -> tuple[bytes, Shape]:
-    """Machine code of a model's kernel as an object file, and its shape."""
+    """Machine code of a model's kernel as an object file (PTX for a graphics processor), and its shape."""
     made = program(model, variant.observed, variant.sensitivities)
     where = layout(made, max((len(i.arguments) for i in model.impulses), default=0), variant.method)
     module = ir.Module("abscopal")
@@ -57,8 +58,11 @@ def compile_object(model: Model, variant: Variant, target: Target) -> tuple[byte
     writer = Writer(module, made, where, target.width, variant.method)
     writer.all()
     write_driver(writer)
+    if target.width == 1:
+        write_thread(writer, grid=target.is_gpu)
+    called = "entry" if target.is_gpu else "thread" if target.width == 1 else "run"
     for function in module.functions:
-        if not function.is_declaration and function.name != "run":
+        if not function.is_declaration and function.name not in {called, "run" if not target.is_gpu else ""}:
             function.linkage = "internal"
     shape = Shape(
         target.width, where.total * target.width, where.arguments, made.n_states, made.n_parameters,
@@ -70,10 +74,11 @@ def compile_object(model: Model, variant: Variant, target: Target) -> tuple[byte
 def _machine_code(assembly: str, target: Target) -> bytes:
     machine = target.machine()
     parsed = llvm.parse_assembly(assembly)
+    parsed.data_layout = str(machine.target_data)
     parsed.verify()
     builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=1))
     builder.getModulePassManager().run(parsed, builder)
-    return bytes(machine.emit_object(parsed))
+    return machine.emit_assembly(parsed).encode() if target.is_gpu else bytes(machine.emit_object(parsed))
 
 
 class Kernel:

@@ -11,6 +11,7 @@ from abscopal.simulation.kernels.explicit_step import write_explicit_step
 from abscopal.simulation.kernels.functions import Writer
 from abscopal.simulation.kernels.layout import COUNTS, SUMMARIES
 from abscopal.simulation.kernels.step import write_rosenbrock_step
+from abscopal.simulation.kernels.summaries import write_last_look
 from abscopal.simulation.kernels.tangent_code import clear_given, write_sense_row, write_tangent_functions
 
 OK, MAX_STEPS, NOT_FINITE, STEP_TOO_SMALL, NEGATIVE = range(5)
@@ -25,8 +26,12 @@ def write_driver(w: Writer) -> None:
     if w.program.tangent:
         write_tangent_functions(w, w.program.tangent)
     (write_rosenbrock_step if w.method == "rosenbrock" else write_explicit_step)(w)
+    if w.program.observed:
+        write_last_look(w)
     _write_row(w)
-    _write_events(w)
+    if w.program.clocks:
+        _write_events(w, "steps", clocks=True)
+    _write_events(w, "events")
     _write_advance(w)
     _write_finish(w)
     _write_start(w)
@@ -63,11 +68,11 @@ def _write_row(w: Writer) -> None:
     c.b.ret_void()
 
 
-def _write_events(w: Writer) -> None:
-    """`events(job, lane)`: apply every impulse due now."""
-    c, lane = _lane_code(w, "events")
+def _write_events(w: Writer, name: str, *, clocks: bool = False) -> None:
+    """`events(job, lane)`: apply every impulse due now; `steps(job, lane)`: those of clocks, which come first."""
+    c, lane = _lane_code(w, name)
     due = _due_event(c, lane)
-    with c.while_(due):
+    with c.while_(_due_step(w, c, lane) if clocks else due):
         event = c.lane(lane, "EVENT", kind=INT)
         kind = c.item("event_kind", event, kind=INT)
         first = c.b.mul(event, c.whole(w.where.arguments))
@@ -106,6 +111,22 @@ def _due_event(c: Code, lane: Any) -> Any:
     return due
 
 
+def _due_step(w: Writer, c: Code, lane: Any) -> Any:
+    """Whether the next impulse is due and the step of a clock; they are first among those of a day."""
+    due = _due_event(c, lane)
+
+    def step_due() -> Any:
+        now = due()
+        event = c.b.select(now, c.lane(lane, "EVENT", kind=INT), c.whole(0))
+        kind = c.item("event_kind", event, kind=INT)
+        mine = ir.Constant(ir.IntType(1), 0)
+        for k in w.program.clocks:
+            mine = c.b.or_(mine, c.b.icmp_signed("==", kind, c.whole(k)))
+        return c.b.and_(now, mine)
+
+    return step_due
+
+
 def _due_output(c: Code, lane: Any) -> Any:
     def due() -> Any:
         out = c.lane(lane, "OUT", kind=INT)
@@ -120,6 +141,8 @@ def _write_advance(w: Writer) -> None:
     """`advance(job, lane) -> done`: outputs and impulses due now, then the next stop."""
     c, lane = _lane_code(w, "advance", INT)
     after = c.s.compare(">", c.option("after"), c.s.number(0.5))
+    if w.program.clocks:
+        c.call("steps", c.job, lane)
     for side in (c.b.not_(after), after):
         with c.if_(side), c.while_(_due_output(c, lane)):
             c.call("row", c.job, lane)
@@ -128,6 +151,8 @@ def _write_advance(w: Writer) -> None:
     out = c.lane(lane, "OUT", kind=INT)
     finished = c.b.icmp_signed(">=", out, c.slot("n_times"))
     with c.if_(finished):
+        if w.program.observed:
+            c.call("last_look", c.workspace, lane)
         c.b.ret(c.whole(1))
     stop = c.item("times", out)
     event, patient = c.lane(lane, "EVENT", kind=INT), c.lane(lane, "PATIENT", kind=INT)

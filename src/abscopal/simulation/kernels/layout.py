@@ -66,6 +66,8 @@ def layout(program: Program, arguments: int, method: Method) -> Layout:
     sizes |= dict.fromkeys(("PATIENT", "EVENT", "OUT"), 1)  # integers
     sizes |= dict.fromkeys(("Q0", "D0", "Q1", "D1", "MINIMUM", "MAXIMUM", "AREA", "ABOVE", "BELOW", "LEVEL"), watched)
     if program.tangent:
-        sizes |= tangent_sizes(n, len(program.jacobian), bool(program.time_rates), program.tangent)
+        sizes |= tangent_sizes(
+            n, len(program.quantities), len(program.jacobian), bool(program.time_rates), program.tangent
+        )
     ends = list(accumulate(sizes.values(), initial=0))
     return Layout(dict(zip(sizes, ends, strict=False)), sizes, max(arguments, 1))

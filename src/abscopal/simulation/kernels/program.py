@@ -32,6 +32,8 @@ class Program:
         Solution of the factored system with right-hand side in the leaf `right`.
     impulses : list of dict of state to int
         New values, in the order of the model's impulses.
+    clocks : tuple of int
+        Places of the impulses that are steps of a clock; they come before the outputs of their day.
     observed : list of (int, int)
         Value and time derivative of each quantity or state to be summarised; rates are the leaf `rate`.
     table : list of int
@@ -53,6 +55,7 @@ class Program:
     impulses: list[dict[int, int]]
     observed: list[tuple[int, int]]
     table: list[int]
+    clocks: tuple[int, ...] = ()
     tangent: Tangent | None = None
 
     @property
@@ -104,7 +107,7 @@ def program(model: Model, observed: Sequence[str] = (), sensitivities: Sequence[
     more = None
     if sensitivities:
         chosen = directions_of(model, sensitivities)
-        more = tangent(graph, chosen, rates, jacobian, time_rates, initial, impulses)
+        more = tangent(graph, chosen, rates, jacobian, time_rates, initial, impulses, quantities)
         outputs += more.outputs()
     return Program(
         graph=graph,
@@ -120,6 +123,7 @@ def program(model: Model, observed: Sequence[str] = (), sensitivities: Sequence[
         impulses=impulses,
         observed=watched,
         table=table_of(graph, outputs),
+        clocks=tuple(k for k, impulse in enumerate(model.impulses) if impulse.every),
         tangent=more,
     )
 

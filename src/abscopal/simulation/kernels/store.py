@@ -19,12 +19,14 @@ import llvmlite.binding as llvm
 
 from abscopal.equations.model import Model
 from abscopal.simulation.kernels.compile import Kernel, Shape, Variant, compile_object, shape_from, shape_text
+from abscopal.simulation.kernels.gpu import GpuKernel
 from abscopal.simulation.kernels.target import Target, host
 
 _FORMAT = b"abscopal kernel 1\n"
 _IN_MEMORY = 32
 
-_loaded: OrderedDict[str, Kernel] = OrderedDict()
+AnyKernel = Kernel | GpuKernel
+_loaded: OrderedDict[str, AnyKernel] = OrderedDict()
 _lock = Lock()
 
 
@@ -41,7 +43,7 @@ def cache_folder() -> Path:
     return base / "abscopal" / "kernels"
 
 
-def kernel_for(model: Model, variant: Variant | None = None, target: Target | None = None) -> Kernel:
+def kernel_for(model: Model, variant: Variant | None = None, target: Target | None = None) -> AnyKernel:
     """The kernel of a model, from memory, from the cache folder, or compiled now.
 
     Parameters
@@ -56,12 +58,15 @@ def kernel_for(model: Model, variant: Variant | None = None, target: Target | No
     key = _key(model, variant, target)
     with _lock:
         if key not in _loaded:
-            code, shape = _read(key) or _build(model, variant, target, key)
-            _loaded[key] = Kernel(code, shape, target)
+            _loaded[key] = _load(*(_read(key) or _build(model, variant, target, key)), target)
             if len(_loaded) > _IN_MEMORY:
                 _loaded.popitem(last=False)
         _loaded.move_to_end(key)
         return _loaded[key]
+
+
+def _load(code: bytes, shape: Shape, target: Target) -> AnyKernel:
+    return GpuKernel(code, shape) if target.is_gpu else Kernel(code, shape, target)
 
 
 def forget_loaded() -> None:

@@ -6,7 +6,8 @@ as the method itself.
 
 from typing import Any
 
-from abscopal.simulation.kernels.code import Code
+from abscopal.simulation.kernels.code import POINTER, Code
+from abscopal.simulation.kernels.elementary import INT
 from abscopal.simulation.kernels.functions import Writer
 from abscopal.simulation.kernels.stepping import Stride
 
@@ -34,6 +35,23 @@ def write_summary_update(w: Writer, c: Code, good: Any, stride: Stride) -> None:
                 inside = v.add(now, v.mul(h, cubic.crossing(level, sign)))
                 when = v.choose(already, now, inside)
                 _keep(c, new, region, k, when)
+
+
+def write_last_look(w: Writer) -> None:
+    """`last_look(workspace, lane)`: also count the values after the last impulses of a run."""
+    c = w.code("last_look", [POINTER, INT])
+    lane, s = c.function.args[1], c.s
+    nodes = [value for value, _ in w.program.observed]
+    values = w.lane_values(c, lane, nodes, {"state": "Y", "time": "T", "parameter": "P"})
+    now = c.lane(lane, "T")
+    for k, value in enumerate(values):
+        c.set_lane(s.smaller(c.lane(lane, "MINIMUM", k), value), lane, "MINIMUM", k)
+        c.set_lane(s.larger(c.lane(lane, "MAXIMUM", k), value), lane, "MAXIMUM", k)
+        for region, sign in (("ABOVE", ">="), ("BELOW", "<=")):
+            known = c.lane(lane, region, k)
+            new = c.b.and_(s.compare(sign, value, c.lane(lane, "LEVEL", k)), s.compare(">", known, now))
+            c.set_lane(s.choose(new, now, known), lane, region, k)
+    c.b.ret_void()
 
 
 def _bits(c: Code, mask: Any) -> Any:

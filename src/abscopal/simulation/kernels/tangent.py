@@ -37,6 +37,7 @@ class Tangent:
     initial : dict of (state, direction) to int
     impulses : list of (dict of (state, state), dict of (state, direction))
         Derivatives of the updated states.
+    quantities : (dict of (quantity, state), dict of (quantity, direction))
     """
 
     directions: tuple[tuple[str, int], ...]
@@ -48,11 +49,12 @@ class Tangent:
     time_direction: Entries
     initial: Entries
     impulses: list[tuple[Entries, Entries]]
+    quantities: tuple[Entries, Entries]
 
     def outputs(self) -> list[int]:
         """Every node that is computed from states and parameters."""
         groups = [self.force, self.time_state, self.time_direction, self.initial]
-        groups += [entries for pair in self.impulses for entries in pair]
+        groups += [entries for pair in (*self.impulses, self.quantities) for entries in pair]
         return [*self.bent, *(node for group in groups for node in group.values())]
 
 
@@ -71,6 +73,7 @@ def tangent(
     time_rates: dict[int, int],
     initial: Sequence[int],
     impulses: Sequence[dict[int, int]],
+    quantities: Sequence[int],
 ) -> Tangent:
     """Differentiate a program once more, by states and by the chosen directions."""
     states = {graph.leaf("state", k): k for k in range(len(rates))}
@@ -96,11 +99,15 @@ def tangent(
     for i, node in enumerate(initial):
         start |= split(i, node)[1]
     start |= {(place, k): graph.one for k, (kind, place) in enumerate(directions) if kind == "state"}
-    jolts = []
-    for updates in impulses:
-        pairs = [split(i, node) for i, node in updates.items()]
-        jolts.append(({p: n for a, _ in pairs for p, n in a.items()}, {p: n for _, b in pairs for p, n in b.items()}))
-    return Tangent(directions, force, bent, bend_state, bend_direction, time_state, time_direction, start, jolts)
+
+    def gathered(nodes: dict[int, int]) -> tuple[Entries, Entries]:
+        pairs = [split(i, node) for i, node in nodes.items()]
+        return {p: n for a, _ in pairs for p, n in a.items()}, {p: n for _, b in pairs for p, n in b.items()}
+
+    return Tangent(
+        directions, force, bent, bend_state, bend_direction, time_state, time_direction, start,
+        [gathered(updates) for updates in impulses], gathered(dict(enumerate(quantities))),
+    )  # fmt: skip
 
 
 def _bend(graph: Graph, jacobian: Entries, split: object) -> tuple[list[int], Entries, Entries]:
@@ -117,9 +124,10 @@ def _bend(graph: Graph, jacobian: Entries, split: object) -> tuple[list[int], En
     return list(bent), by_state, by_direction
 
 
-def tangent_sizes(n: int, jacobian: int, timed: bool, t: Tangent) -> dict[str, int]:
+def tangent_sizes(n: int, quantities: int, jacobian: int, timed: bool, t: Tangent) -> dict[str, int]:
     """Sizes of the regions that sensitivities need."""
     stages, dense = RODAS4.stages, n * len(t.directions)
     found = {"S": dense, "SJ": stages * jacobian, "SG": stages * dense, "SQ": stages * dense, "BENT": len(t.bent)}
     found |= {"SM": stages * len(t.bend_state), "DY": n, "DU": stages * n}
+    found["SO"] = (n + quantities) * len(t.directions)
     return found | {"FTS": len(t.time_state) if timed else 0, "FTP": dense if timed else 0}

@@ -1,6 +1,6 @@
 """The sensitivities' part of a kernel."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from abscopal.simulation.kernels.code import POINTER, Code
@@ -38,6 +38,7 @@ def write_tangent_functions(w: Writer, t: Tangent) -> None:
     if w.program.time_rates:
         _product(w, "take_time", list(t.time_state))
     _initial(w, t)
+    _quantities(w, t)
     for k, (by_state, by_direction) in enumerate(t.impulses):
         _jolt(w, t, k, by_state, by_direction)
 
@@ -79,18 +80,45 @@ def _jolt(w: Writer, t: Tangent, number: int, by_state: Entries, by_direction: E
     c = w.code(f"jolt{number}", [POINTER, INT, POINTER])
     lane, arguments = c.function.args[1:]
     n, updated = w.program.n_states, list(w.program.impulses[number])
+    for k, a, total in _chained(w, c, t, lane, updated, (by_state, by_direction), arguments):
+        c.set_lane(total, lane, "S", k * n + a)
+    c.b.ret_void()
+
+
+def _chained(
+    w: Writer,
+    c: Code,
+    t: Tangent,
+    lane: Any,
+    rows: Sequence[int],
+    slopes: tuple[Entries, Entries],
+    arguments: Any = None,
+) -> Iterator[tuple[int, int, Any]]:
+    """Each direction and row with its derivative by the chain rule; all read the sensitivities as they were."""
+    by_state, by_direction = slopes
     nodes = [*by_state.values(), *by_direction.values()]
     values = w.lane_values(c, lane, nodes, {"state": "Y", "time": "T", "parameter": "P"}, arguments)
-    slopes = dict(zip(by_state, values, strict=False))
-    forces = dict(zip(by_direction, values[len(by_state) :], strict=True))
+    slope_of = dict(zip(by_state, values, strict=False))
+    force_of = dict(zip(by_direction, values[len(by_state) :], strict=True))
     for k in range(len(t.directions)):
-        before = {b: c.lane(lane, "S", k * n + b) for b in sorted({b for _, b in by_state})}
-        for a in updated:
-            total = forces.get((a, k), c.s.number(0.0))
-            for (row, b), slope in slopes.items():
+        before = {b: c.lane(lane, "S", k * w.program.n_states + b) for b in sorted({b for _, b in by_state})}
+        for a in rows:
+            total = force_of.get((a, k), c.s.number(0.0))
+            for (row, b), slope in slope_of.items():
                 if row == a:
                     total = c.s.add(total, c.s.mul(slope, before[b]))
-            c.set_lane(total, lane, "S", k * n + a)
+            yield k, a, total
+
+
+def _quantities(w: Writer, t: Tangent) -> None:
+    """`quantity_tangent(workspace, lane)`: sensitivities of states and quantities side by side in `SO`."""
+    c = w.code("quantity_tangent", [POINTER, INT])
+    lane, n, more = c.function.args[1], w.program.n_states, len(w.program.quantities)
+    for k in range(len(t.directions)):
+        with c.loop(n) as i:
+            c.set_lane(c.lane(lane, "S", c.b.add(i, c.whole(k * n))), lane, "SO", c.b.add(i, c.whole(k * (n + more))))
+    for k, j, total in _chained(w, c, t, lane, range(more), t.quantities):
+        c.set_lane(total, lane, "SO", k * (n + more) + n + j)
     c.b.ret_void()
 
 
@@ -155,8 +183,12 @@ def clear_given(c: Code, t: Tangent, lane: Any, n: int, i: Any, given: Any) -> N
 
 
 def write_sense_row(w: Writer, c: Code, t: Tangent, lane: Any, patient: Any, out: Any) -> None:
-    """Report one lane's sensitivities at an output time."""
-    dense = w.program.n_states * len(t.directions)
-    base = c.b.mul(c.b.add(c.b.mul(patient, c.slot("n_times")), out), c.whole(dense))
-    with c.loop(dense) as i:
-        c.set_item(c.lane(lane, "S", i), "senses", c.b.add(base, i))
+    """Report the sensitivities of one lane's requested columns at an output time."""
+    c.call("quantity_tangent", c.workspace, lane)
+    columns, each = c.slot("n_columns"), w.program.n_states + len(w.program.quantities)
+    row = c.b.mul(c.b.add(c.b.mul(patient, c.slot("n_times")), out), c.whole(len(t.directions)))
+    with c.if_(c.b.icmp_signed(">", columns, c.whole(0))), c.loop(len(t.directions)) as k:
+        base, first = c.b.mul(c.b.add(row, k), columns), c.b.mul(k, c.whole(each))
+        with c.loop(columns) as i:
+            place = c.b.add(first, c.item("columns", i, kind=INT))
+            c.set_item(c.lane(lane, "SO", place), "senses", c.b.add(base, i))

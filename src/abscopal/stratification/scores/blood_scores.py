@@ -41,16 +41,44 @@ def _nlr(patient: Patient) -> float:
     return neutrophil_lymphocyte_ratio(patient.labs.anc or 0.0, patient.labs.alc or 0.0)
 
 
+def ratio_of(patient: Patient) -> float | None:
+    """The NLR from the counts, else as written; None where neither is known or there are no lymphocytes."""
+    labs = patient.labs
+    if labs.anc is not None and labs.alc is not None:
+        return neutrophil_lymphocyte_ratio(labs.anc, labs.alc) if labs.alc > 0 else None
+    return labs.nlr
+
+
+def index_of(patient: Patient) -> float | None:
+    """The BMI in kg/m2 from weight and height, else as written."""
+    if patient.weight is not None and patient.height is not None:
+        return body_mass_index(patient.weight, patient.height)
+    return patient.bmi
+
+
+def _ratio_inputs(patient: Patient) -> dict[str, float]:
+    counted = patient.labs.anc is not None and patient.labs.alc is not None
+    return _used(patient, "anc", "alc") if counted else _used(patient, "nlr")
+
+
+def _needs_ratio(patient: Patient, *names: str) -> str:
+    """Why there is no NLR, or other values called `names` are missing, or ""."""
+    others = {f"labs.{name}": getattr(patient.labs, name) for name in names}
+    if patient.labs.alc == 0:
+        return "not computable: needs a lymphocyte count above zero"
+    return missing({"labs.anc and labs.alc, or labs.nlr": ratio_of(patient), **others})
+
+
 @register("score", "nlr", needs=("anc", "alc"), source=IN_USE)
 def nlr(patient: Patient) -> Score:
     """Neutrophil-lymphocyte ratio."""
-    label, reason = "Neutrophil-lymphocyte ratio (NLR)", _lymphocytes(patient, "anc")
-    if reason:
+    label, reason = "Neutrophil-lymphocyte ratio (NLR)", _needs_ratio(patient)
+    value = ratio_of(patient)
+    if reason or value is None:
         return _make("nlr", label, "nlr_high", IN_USE, not_computable=reason)
-    value = _nlr(patient)
     return _make(
         "nlr", label, "nlr_high", IN_USE, value=value, category=_high(value, "nlr_high"),
-        inputs=_used(patient, "anc", "alc"), notes=("3 and 4 are used as cut-offs too", PROGNOSTIC),
+        inputs=_ratio_inputs(patient), notes=("3 and 4 are used as cut-offs too", PROGNOSTIC),
     )  # fmt: skip
 
 
@@ -123,20 +151,18 @@ def sii(patient: Patient) -> Score:
 def ali(patient: Patient) -> Score:
     """Advanced lung cancer inflammation index: BMI times albumin over NLR."""
     label = "Advanced lung cancer inflammation index (ALI)"
-    body = missing({"weight": patient.weight, "height": patient.height})
-    reason = body or _lymphocytes(patient, "albumin", "anc")
-    if not reason and patient.labs.anc == 0:
+    body, ratio = index_of(patient), ratio_of(patient)
+    reason = missing({"weight and height, or bmi": body}) or _needs_ratio(patient, "albumin")
+    if not reason and ratio == 0:
         reason = "not computable: needs a neutrophil count above zero"
-    if reason:
+    if reason or body is None or ratio is None:
         return _make("ali", label, "ali_low", IN_USE, not_computable=reason)
-    value = (
-        body_mass_index(patient.weight or 0.0, patient.height or 1.0) * (patient.labs.albumin or 0.0) / _nlr(patient)
-    )
+    value = body * (patient.labs.albumin or 0.0) / ratio
     cut = load(SHEET)["ali_low"]
     return _make(
         "ali", label, "ali_low", IN_USE, value=value,
         category=f"low (below {cut:g})" if value < cut else f"not low ({cut:g} or above)",
-        inputs={"weight": patient.weight, "height": patient.height, **_used(patient, "albumin", "anc", "alc")},
+        inputs={"bmi": body, **_used(patient, "albumin"), **_ratio_inputs(patient)},
         notes=(PROGNOSTIC,),
     )  # fmt: skip
 
@@ -163,10 +189,11 @@ def alc_grade(patient: Patient) -> Score:
     if reason:
         return _make("alc_grade", label, "alc_grade_3", source, not_computable=reason)
     alc, sheet = patient.labs.alc or 0.0, load(SHEET)
-    grade = next((g for g in (4, 3, 2) if alc < sheet[f"alc_grade_{g}"]), 0)
-    text = (
-        f"grade {grade}" if grade else "grade 0 or 1 (telling them apart needs the laboratory's lower limit of normal)"
-    )
+    grade, normal = next((g for g in (4, 3, 2) if alc < sheet[f"alc_grade_{g}"]), 0), patient.labs.alc_lln
+    if not grade and normal is not None:
+        grade = int(alc < normal)
+    unsure = not grade and normal is None
+    text = "grade 0 or 1 (telling them apart needs labs.alc_lln)" if unsure else f"grade {grade}"
     notes = ("before treatment; the course under radiotherapy is computed from dose to blood", PROGNOSTIC)
     return _make(
         "alc_grade", label, "alc_grade_3", source, value=float(grade), category=text, inputs={"alc": alc}, notes=notes
@@ -176,15 +203,15 @@ def alc_grade(patient: Patient) -> Score:
 @register("score", "bmi", needs=("weight", "height"), source=IN_USE)
 def bmi(patient: Patient) -> Score:
     """Body-mass index."""
-    reason = missing({"weight": patient.weight, "height": patient.height})
-    if reason:
+    value = index_of(patient)
+    if value is None:
+        reason = missing({"weight and height, or bmi": None})
         return _make("bmi", "Body-mass index", "bmi_obese", IN_USE, unit="kg/m^2", not_computable=reason)
-    value = body_mass_index(patient.weight or 0.0, patient.height or 1.0)
     cut = load(SHEET)["bmi_obese"]
     return _make(
         "bmi", "Body-mass index", "bmi_obese", IN_USE, value=value, unit="kg/m^2",
         category=f"obese (at or above {cut:g})" if value >= cut else f"not obese (below {cut:g})",
-        inputs={"weight": patient.weight, "height": patient.height},
+        inputs={"bmi": value},
         notes=("the link with survival under an ICI is U-shaped and differs by sex (uncertain)",),
     )  # fmt: skip
 

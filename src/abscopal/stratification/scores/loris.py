@@ -15,7 +15,7 @@ from abscopal.domain.patient import Patient
 from abscopal.domain.registry import register, unknown_name
 from abscopal.knowledge.load import load
 from abscopal.stratification.score import Score, missing
-from abscopal.stratification.scores.counts import neutrophil_lymphocyte_ratio
+from abscopal.stratification.scores.blood_scores import ratio_of
 
 SHEET = "scores/loris"
 SOURCE = "Chang et al., Nat Cancer, 2024"
@@ -23,7 +23,7 @@ CAPS = {"TMB": "tmb_cap", "NLR": "nlr_cap", "age": "age_cap"}
 """Terms the publication clips from above, and the sheet's key of each limit."""
 NAMES = {
     "TMB": "biomarkers.tmb", "PD_L1": "biomarkers.pd_l1_tps", "PSTH": "history.prior_systemic_therapy",
-    "albumin": "labs.albumin", "NLR": "labs.anc and labs.alc", "age": "age",
+    "albumin": "labs.albumin", "NLR": "labs.anc and labs.alc, or labs.nlr", "age": "age",
 }  # fmt: skip
 """Where `patient.toml` holds each term."""
 
@@ -195,14 +195,13 @@ def _cancer_type(patient: Patient) -> tuple[str | None, tuple[str, ...]]:
 
 def _values(patient: Patient) -> dict[str, float | None]:
     labs, history = patient.labs, patient.history
-    counted = labs.anc is not None and labs.alc is not None and labs.alc > 0
     prior = history.prior_systemic_therapy
     return {
         "TMB": patient.biomarkers.tmb,
         "PD_L1": patient.biomarkers.pd_l1_tps,
         "PSTH": None if prior is None else float(prior),
         "albumin": labs.albumin,
-        "NLR": neutrophil_lymphocyte_ratio(labs.anc, labs.alc) if counted else None,  # type: ignore[arg-type]
+        "NLR": ratio_of(patient),
         "age": patient.age,
     }
 

@@ -1,0 +1,162 @@
+"""Many animals: draws of what is not known, times the variation between animals."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abscopal.domain.errors import InputError
+from abscopal.domain.registry import unknown_name
+from abscopal.equations.model import Model
+from abscopal.immune.draws import load_draws
+from abscopal.knowledge.load import load
+
+FloatArray = NDArray[np.float64]
+Values = Mapping[str, float | FloatArray]
+VARIABILITY = "immune/variability"
+SCATTERED = (
+    "g", "alpha", "kk", "kin", "KQ", "h", "kS", "dX", "KA", "kD", "s0",
+    "pT", "e4", "wS", "kEp", "Emax", "kex", "rR", "v",
+)  # fmt: skip
+"""Parameters scattered by default: those the search set, with `dX`, which places the upper bound."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """Parameter sets of virtual animals; the animals of one draw follow each other.
+
+    Attributes
+    ----------
+    columns : mapping of str to array, shape (draws * animals,)
+        Values by parameter name; parameters that are not named are the model's.
+    draws : int
+        Draws of what is not known about the model.
+    animals : int
+        Animals per draw.
+    notes : tuple of str
+        Where the draws come from.
+    """
+
+    columns: Mapping[str, FloatArray]
+    draws: int
+    animals: int
+    notes: tuple[str, ...]
+
+    def per_draw(self, values: FloatArray) -> FloatArray:
+        """Values by animal as (draws, animals, ...)."""
+        return values.reshape(self.draws, self.animals, *values.shape[1:])
+
+
+def parameter_scatter(
+    model: Model,
+    draws: int = 100,
+    *,
+    seed: int = 0,
+    scatter: float | None = None,
+    parameters: Sequence[str] = SCATTERED,
+    fixed: Mapping[str, float] | None = None,
+) -> Ensemble:
+    """Independent log-normal scatter around one parameter set. Not a posterior: no data weigh the draws.
+
+    Parameters
+    ----------
+    model : Model
+    draws : int
+        Draw k is the same whatever the number of draws.
+    seed : int
+    scatter : float, optional
+        Standard deviation of each parameter's logarithm; by default 0.2. [1]
+    parameters : sequence of str
+    fixed : mapping, optional
+        Values that replace the model's as centres.
+
+    Raises
+    ------
+    InputError
+        No draw, a negative scatter, or a parameter the model does not have.
+    """
+    width = load("immune/window")["scatter"] if scatter is None else scatter
+    if draws < 1 or not 0 <= width < float("inf"):
+        raise InputError(
+            doing="scattering the parameters of the window",
+            found=f"{draws} draws with a scatter of {width:g}",
+            expected="at least one draw and a scatter that is not negative",
+            try_="draws=100, scatter=0.2",
+        )
+    base = _centres(model, parameters, fixed or {})
+    factors = np.exp(width * _normals(draws, len(base), seed))
+    note = (
+        f"Scatter of {width:.0%} on {len(base)} parameters, independent and log-normal, {draws} draws, seed {seed}. "
+        "This is parameter scatter around one fitted set, not a posterior: no data weigh the draws."
+    )
+    columns = {name: value * factors[:, k] for k, (name, value) in enumerate(base.items())}
+    return Ensemble(columns, draws, 1, (note,))
+
+
+def posterior_draws(draws: int | None = None, *, seed: int = 0) -> Ensemble:
+    """Draws of the calibrated model from those that ship with the package.
+
+    Parameters
+    ----------
+    draws : int, optional
+        Evenly spaced over the shipped ones; more than there are are drawn from them again. By default all.
+    seed : int
+        Of drawing again.
+
+    Raises
+    ------
+    InputError
+        None is shipped, or fewer than one are asked for.
+    """
+    shipped = load_draws("posterior")
+    n = len(shipped) if draws is None else draws
+    columns = shipped.columns() if n == len(shipped) else {}
+    again = ""
+    if n < len(shipped):
+        columns = shipped.subset(n).columns()
+    elif n > len(shipped):
+        chosen = np.random.default_rng(seed).integers(len(shipped), size=n)
+        columns = {name: values[chosen] for name, values in shipped.columns().items()}
+        again = " drawn again, with replacement,"
+    note = f"{n} draws{again} of the {len(shipped)} of the posterior that was calibrated on mouse experiments."
+    return Ensemble(columns, n, 1, (note,))
+
+
+def with_variability(ensemble: Ensemble, model: Model, animals: int, *, seed: int = 0) -> Ensemble:
+    """Several animals for each draw, which differ by the log-normal spreads of the sheet `immune/variability`.
+
+    Raises
+    ------
+    InputError
+        No animal.
+    """
+    if animals < 1:
+        raise InputError(
+            doing="drawing virtual animals", found=f"{animals} animals for each draw", expected="at least one",
+            try_="animals=20",
+        )  # fmt: skip
+    spreads = load(VARIABILITY).values()
+    centres = _centres(model, list(spreads), {})
+    n = ensemble.draws * ensemble.animals * animals
+    columns = {name: np.repeat(values, animals) for name, values in ensemble.columns.items()}
+    factors = np.exp(_normals(n, len(spreads), seed + 1) * list(spreads.values()))
+    for k, name in enumerate(spreads):
+        columns[name] = columns.get(name, np.full(n, centres[name])) * factors[:, k]
+    doubtful = [name for name in spreads if load(VARIABILITY).number(name).status == "uncertain"]
+    note = f"{animals} animal(s) for each draw differ in {', '.join(spreads)} (assumed spreads"
+    note += f"; that of {', '.join(doubtful)} is uncertain)." if doubtful else ")."
+    return Ensemble(columns, ensemble.draws, ensemble.animals * animals, (*ensemble.notes, note))
+
+
+def _centres(model: Model, names: Sequence[str], fixed: Mapping[str, float]) -> dict[str, float]:
+    known = {p.name: p.value for p in model.pieces.parameters if p.value is not None} | dict(fixed)
+    for name in names:
+        if name not in known:
+            raise unknown_name("scattering a parameter", name, sorted(known))
+    return {name: float(known[name]) for name in names}
+
+
+def _normals(rows: int, columns: int, seed: int) -> FloatArray:
+    """Standard normal numbers; more rows keep the first ones."""
+    return np.random.default_rng(seed).standard_normal((rows, columns))
