@@ -50,6 +50,13 @@ def test_relative_seriality_one_is_the_poisson_response_of_a_uniform_dose(dose, 
     assert one == pytest.approx(float(forms.poisson_response(np.array([dose]), 40.0, gamma)[0]), abs=1e-12)
 
 
+@given(st.floats(0, 100), st.floats(0.05, 5))
+def test_poisson_form_is_relative_seriality_one_of_a_uniform_dose(dose, gamma):
+    parameters = {"d50": 40.0, "gamma": gamma, "s": 1.0, "a": 1.0}
+    one = evaluate("poisson", parameters, {"gEUD": dose})[0, 0]
+    assert one == pytest.approx(float(evaluate("relative_seriality", parameters, {"dvh": dose})[0, 0]), abs=1e-12)
+
+
 @given(doses)
 def test_geud_of_exponent_one_is_the_mean(dose):
     assert forms.geud(*bins(dose), 1.0) == pytest.approx(np.mean(dose), rel=1e-9, abs=1e-12)
@@ -85,6 +92,14 @@ def test_relative_seriality_rises_with_dose(dose, more):
 
 def test_relative_seriality_does_not_overflow():
     assert forms.relative_seriality(*bins([5000.0, 0.0]), 50.0, 1.0, 1.0) == 1.0
+
+
+def test_relative_seriality_of_a_large_s_keeps_its_digits():
+    """For one uniform dose it is the Poisson response whatever s; 1 - P**s would round to 1."""
+    dose, volume = bins([20.0])
+    for s in (1.0, 63.0, 200.0):
+        found = forms.relative_seriality(dose, volume, 59.9, 0.35, s)
+        assert found == pytest.approx(float(forms.poisson_response(20.0, 59.9, 0.35)), rel=1e-12)
 
 
 @given(st.floats(0.001, 0.999), st.floats(0.1, 10))

@@ -13,7 +13,20 @@ from typing import Annotated
 import typer
 
 from abscopal import __version__
-from abscopal.cli import assess, blood, demo, inference, knowledge, sample, simulate, stratify, toxicity, trials, window
+from abscopal.cli import (
+    assess,
+    blood,
+    demo,
+    inference,
+    knowledge,
+    learned,
+    sample,
+    simulate,
+    stratify,
+    toxicity,
+    trials,
+    window,
+)
 from abscopal.cli.console import errors
 from abscopal.domain.errors import AbscopalError
 
@@ -31,6 +44,7 @@ app.add_typer(inference.app, name="inference")
 app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(stratify.app, name="stratify")
 app.add_typer(toxicity.app, name="toxicity")
+learned.add_to(toxicity.app, stratify.app)
 app.add_typer(trials.app, name="trials")
 
 

@@ -12,6 +12,7 @@ from abscopal.domain.errors import InputError
 from abscopal.domain.registry import unknown_name
 from abscopal.equations.model import Model
 from abscopal.knowledge.load import load
+from abscopal.simulation.control import Control
 from abscopal.simulation.events import Event
 from abscopal.simulation.many import simulate_many
 from abscopal.simulation.summaries import Summary
@@ -19,6 +20,8 @@ from abscopal.simulation.summaries import Summary
 FloatArray = NDArray[np.float64]
 EXPERIMENTS = "immune/experiments"
 DRUGS = {"c1": "dose anti-PD-1", "c4": "dose anti-CTLA-4"}
+TOLERANCE = 1e-5
+"""Relative tolerance of the solver for arms; a log-likelihood moves by about a thousandth."""
 TERCILES = (-0.967421566101701, 0.0, 0.967421566101701)
 """Middle of each third of a standard normal: three animals stand for all."""
 
@@ -189,6 +192,7 @@ def run_arms(
         parameters=table,
         outputs=tuple(outputs),
         summaries=[Summary(f"V_{lesion}", "minimum") for lesion in (0, 1)],
+        control=Control(relative=TOLERANCE),
         threads=threads,
     )
     failed = (found["status"].to_numpy() != 0).reshape(shape).any(axis=(0, 1))

@@ -133,7 +133,7 @@ def _range(score: RowScore) -> str:
 def _ablations(scores: Mapping[str, Sequence[RowScore]], waics: Mapping[str, Waic]) -> list[str]:
     full = summarise(of_split(scores[FULL], "validation"))
     lines = [
-        "Each variant was calibrated anew on the same rows with the same sampler, in half the steps. The difference is",
+        "Each variant was calibrated anew on the same rows with the same sampler, in fewer steps. The difference is",
         "the log score of the full model less the variant's on held-out rows, with its standard error over rows:",
         "positive: the mechanism helps to predict. WAIC is on the calibration rows; rows whose variance is too large",
         "for WAIC to be trusted are counted.",

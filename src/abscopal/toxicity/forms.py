@@ -131,10 +131,15 @@ def relative_seriality(dose: FloatArray, volume: FloatArray, d50: Real, gamma: R
     Källman P, Ågren A, Brahme A, Int J Radiat Biol 1992 (form recalled).
     """
     share, seriality = _shares(volume), np.atleast_1d(np.asarray(s, dtype=np.float64))
-    # 1 - P^s = -expm1(-s ln2 exp(x)): its logarithm stays finite where P rounds to 1.
     surviving = seriality * np.log(2) * np.exp(_poisson_exponent(dose[:, np.newaxis], d50, gamma))
-    total = share @ np.log(-np.expm1(-surviving))
+    total = share @ _log_of_rest(surviving)
     return _shaped((-np.expm1(total)) ** (1 / seriality), volume, d50, gamma, s)
+
+
+def _log_of_rest(y: FloatArray) -> FloatArray:
+    """ln(1 - exp(-y)), to full precision where exp(-y) rounds to 0 or to 1."""
+    small = np.minimum(y, np.log(2))
+    return np.where(y > small, np.log1p(-np.exp(-np.maximum(y, np.log(2)))), np.log(-np.expm1(-small)))
 
 
 def shift_odds(probability: Real, odds_ratio: Real) -> FloatArray:

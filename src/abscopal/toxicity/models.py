@@ -180,6 +180,12 @@ def _relative_seriality(p: Parameters, values: Values) -> FloatArray:
     return forms.relative_seriality(uniform, np.eye(uniform.size), p["d50"], p["gamma"], s)
 
 
+@register("ntcp", "poisson", source="Källman, Ågren and Brahme")
+def _poisson(p: Parameters, values: Values) -> FloatArray:
+    """The response of a uniformly irradiated organ at its equivalent dose, without seriality."""
+    return forms.poisson_response(_equivalent_dose(p, values), p["d50"], p["gamma"])
+
+
 @register("ntcp", "linear", source="logistic regression")
 def _linear(p: Parameters, values: Values) -> FloatArray:
     """Logistic in b0 plus a coefficient for each value; a table of coefficients for each category."""
