@@ -18,8 +18,10 @@ from abscopal.cli import (
     blood,
     demo,
     inference,
+    interchange,
     knowledge,
     learned,
+    regimens,
     sample,
     simulate,
     stratify,
@@ -38,9 +40,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for module in (assess, blood, demo, sample, simulate, window):
+for module in (assess, blood, demo, regimens, sample, simulate, window):
     module.add_to(app)
 app.add_typer(inference.app, name="inference")
+app.add_typer(interchange.app, name="interchange")
 app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(stratify.app, name="stratify")
 app.add_typer(toxicity.app, name="toxicity")
