@@ -18,10 +18,10 @@ def calibrate(
     variant: Annotated[
         list[str] | None, typer.Option("--variant", help="full, no-TREX1, …; may be repeated. All by default.")
     ] = None,
-    steps: Annotated[int, typer.Option(min=4, help="Steps of every walker of the full model.")] = 800,
+    steps: Annotated[int, typer.Option(min=4, help="Steps of every walker of the full model.")] = 250,
     walkers: Annotated[int, typer.Option(min=8, help="Walkers of each ensemble.")] = 128,
     ensembles: Annotated[int, typer.Option(min=1, help="Independent ensembles of the full model.")] = 2,
-    climbs: Annotated[int, typer.Option(min=0, help="Rounds of the climb to the mode.")] = 3,
+    climbs: Annotated[int, typer.Option(min=0, help="Rounds of the climb to the mode.")] = 2,
     seed: Annotated[int, typer.Option(help="Seed.")] = 1,
     out: FolderOption = None,
     as_json: JsonOption = False,

@@ -19,6 +19,10 @@ REFUSED = -1e4
 """Log-likelihood of a draw that could not be solved: finite, so that a walker there can leave."""
 
 
+FAR = 8.0
+"""Prior standard deviations beyond which a position is refused."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """Length of a calibration.
@@ -36,9 +40,9 @@ class Settings:
     seed : int
     """
 
-    walkers: int = 120
-    climbs: int = 3
-    steps: int = 800
+    walkers: int = 128
+    climbs: int = 2
+    steps: int = 250
     ensembles: int = 2
     seed: int = 1
 
@@ -103,7 +107,9 @@ def target(bench: Bench) -> Callable[[FloatArray], FloatArray]:
     """Log-likelihood of positions z, shape (n, n_sampled) to (n,)."""
 
     def of(z: FloatArray) -> FloatArray:
-        return np.maximum(log_likelihood(bench.rows, bench.effects(Parameters(z))), REFUSED)
+        inside = np.clip(z, -FAR, FAR)  # a move may leap out of what floating point can hold
+        found = np.maximum(log_likelihood(bench.rows, bench.effects(Parameters(inside))), REFUSED)
+        return np.where((inside == z).all(axis=1), found, REFUSED)
 
     return of
 
