@@ -43,8 +43,9 @@ explore: $(VENV)/.dev          ## the property tests on examples never tried bef
 docs: $(VENV)/.dev
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
-bench: benchmarks/.venv/.ready    ## speed of the solver beside its peers, written into docs/validation/solver.md
+bench: benchmarks/.venv/.ready    ## speed of solver and window beside their peers, written into docs/validation
 	benchmarks/.venv/bin/python benchmarks/solver.py --write docs/validation/solver.md
+	benchmarks/.venv/bin/python benchmarks/window.py --write docs/validation/window-speed.md
 
 benchmarks/.venv/.ready: pyproject.toml benchmarks/requirements.txt
 	$(PYTHON) -m venv benchmarks/.venv

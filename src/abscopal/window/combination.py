@@ -219,14 +219,15 @@ def _judge(name: str, dose: float, effects: Effects, doses: FloatArray, multiple
         dose_reduction=spread(np.array([row.dose_reduction for row in kept if row.dose_reduction is not None])),
         verdicts=verdicts,
         no_effect=float((~effective).mean()),
-        text=_text(p, verdicts),
+        text=_text(p, verdicts, float(effective.mean())),
     )
 
 
-def _text(p: float | None, verdicts: Mapping[Verdict, float]) -> str:
+def _text(p: float | None, verdicts: Mapping[Verdict, float], effective: float) -> str:
     if p is None:
         return "no arm has an effect: there is no interaction to speak of"
-    bliss = f"Bliss synergy in {100 * p:.0f} % of draws"
+    of = "draws" if effective == 1 else f"the {100 * effective:.0f} % of draws in which an arm has an effect"
+    bliss = f"Bliss synergy in {100 * p:.0f} % of {of}"
     undefined = verdicts["beyond both maxima"]
     if undefined == 1:
         return f"{bliss}; Loewe undefined, beyond both maxima"
