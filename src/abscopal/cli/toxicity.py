@@ -59,8 +59,11 @@ def models(
             ]
         )  # fmt: skip
         return
-    rows = [(m.id, m.role, m.endpoint, m.organ, m.grade, m.form, m.status) for m in found]
-    print_table(f"{len(rows)} published rows", ("model", "role", "endpoint", "organ", "grade", "form", "status"), rows)
+    rows = [
+        (m.id, f"{m.endpoint} (grade {m.grade})", m.organ, m.form if m.role == "model" else m.role, m.status)
+        for m in found
+    ]
+    print_table(f"{len(rows)} published rows", ("model", "endpoint", "organ", "form", "status"), rows)
 
 
 CaseArgument = Annotated[
