@@ -26,6 +26,7 @@ from abscopal.regimens.candidates import Grid
 from abscopal.regimens.decide import search_regimens
 from abscopal.regimens.search import isoeffective_alternatives
 from abscopal.stratification.stratify import score_patient
+from abscopal.window.ensemble import shipped_set
 
 ALTERNATIVES_NOTES = (
     "Ranked by the immune gain of the mouse-calibrated reference model alone; the costs stand beside it.",
@@ -98,6 +99,7 @@ def _compute(case: Case, patient: Patient, course: Course, *, quick: bool) -> di
         alpha_beta=course.alpha_beta,
         late_alpha_beta=late_alpha_beta(),
         cost=cost_of(exposure, blood, patient, course),
+        parameter_set=shipped_set(),
     )
     choices = search_regimens(
         regimen_problem(case, patient, course, dvhs=dvhs, blood=blood, complications=not quick, seed=SEED),

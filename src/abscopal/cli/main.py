@@ -17,6 +17,7 @@ from abscopal.cli import (
     assess,
     blood,
     demo,
+    inference,
     interchange,
     knowledge,
     learned,
@@ -42,6 +43,7 @@ app = typer.Typer(
 )
 for module in (assess, blood, demo, regimens, sample, serve, simulate, window):
     module.add_to(app)
+app.add_typer(inference.app, name="inference")
 app.add_typer(interchange.app, name="interchange")
 app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(stratify.app, name="stratify")
