@@ -7,6 +7,7 @@ from abscopal.assessment.types import Assessment
 from abscopal.domain.risk import Risk
 from abscopal.knowledge.schema import MARKS
 from abscopal.report.numbers import percent, percent_range
+from abscopal.toxicity.answer import OrganRisk
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,19 @@ def headline(assessment: Assessment) -> list[Card]:
         _score(assessment),
         _evidence(assessment),
     ]
+
+
+def main_risks(assessment: Assessment, count: int = 5) -> list[OrganRisk]:
+    """The likeliest complications of a stated grade, from any cause, for the first page.
+
+    Events of any grade, fatigue among them, would push what decides a plan off the page.
+    """
+
+    def likelihood(row: OrganRisk) -> float:
+        return max((part.probability for part in (row.radiation, row.immune, row.combined) if part), default=0.0)
+
+    graded = [row for row in assessment.toxicity.rows if row.grade != "any"]
+    return sorted(graded, key=likelihood, reverse=True)[:count]
 
 
 def _prescription(a: Assessment) -> Card:

@@ -14,7 +14,7 @@ from abscopal.domain.patient import field_units
 from abscopal.dose.dicom.intake import Case
 from abscopal.knowledge.schema import STATUS_MEANING
 from abscopal.report.figures import draw_figures
-from abscopal.report.headline import headline
+from abscopal.report.headline import headline, main_risks
 from abscopal.report.numbers import percent, percent_range, significant
 from abscopal.report.picture import draw_dose
 from abscopal.trials.nearest import DISTANCE
@@ -76,6 +76,8 @@ def render(assessment: Assessment, case: Case | None = None) -> str:
         figures=figures,
         sections=SECTIONS,
         headline=headline(assessment),
+        main_risks=main_risks(assessment),
+        assumed=[row for row in assessment.checklist if row.kind == "assumed"],
         patient_rows=_patient_rows(assessment.patient),
         status_meaning=STATUS_MEANING,
         distance=DISTANCE,
