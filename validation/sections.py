@@ -1,0 +1,23 @@
+"""A section of a validation page that one command rewrites, leaving the rest of the page alone."""
+
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parents[1] / "docs" / "validation"
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def write_section(page: str, name: str, text: str) -> None:
+    """Replace the section `name` of docs/validation/`page`, or append it."""
+    path = DOCS / page
+    start, end = f"% section {name} begins", f"% section {name} ends"
+    old = path.read_text(encoding="utf-8")
+    before, _, rest = old.partition(start)
+    after = rest.partition(end)[2] if rest else "\n"
+    path.write_text(f"{before.rstrip()}\n\n{start}\n\n{text.strip()}\n\n{end}{after}", encoding="utf-8")
+
+
+def figure(value: float | None, interval: tuple[float, float] | None = None) -> str:
+    """An estimate with its interval, three digits."""
+    if value is None:
+        return "not computable"
+    return f"{value:.3f}" if interval is None else f"{value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})"
