@@ -107,9 +107,7 @@ def develop() -> Developed:
     development = cohort("data_training.csv")
     reference, y = outcome_of(development), np.column_stack(outcome_of(development)).astype(float)
     rows, alternatives = with_dose_features(development, TERMS)
-    request = Request(
-        TERMS, alternatives, families=("cox", "weibull", "boosting"), n_repeats=2, n_resamples=500, seed=SEED
-    )
+    request = Request(TERMS, alternatives, families=("cox", "boosting"), n_resamples=500, seed=SEED)
     model = fit_model(rows, Outcome("survival", "g1_event", "g1_time", "year", 2.0), request)
     before = {name: score(development, published(development, name), reference) for name in PUBLISHED}
     after = {name: score(development, updated(development, name), reference) for name in PUBLISHED}
@@ -195,7 +193,7 @@ TEXT = """
 ## A learned model of hypothyroidism, tested once
 
 `python -m validation.learned_toxicity`. Developed on the 378 patients of the first centre for grade 1 or above; gEUD
-exponent, penalty and family chosen inside twice-repeated five-fold nested cross-validation; tested once on the 49 of
+exponent, penalty and family chosen inside five-fold nested cross-validation; tested once on the 49 of
 the second centre. Brier scores at two years, weighted by the censoring of the first centre (just before each event, so
 the fourth digit can differ from the table above). Development figures: published models as they are; the updated and
 the learned model out of fold. Intervals resample the 49 patients.
