@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow explore lint types floors unit docs bench clean
+.PHONY: demo test test-slow explore lint types floors unit docs bench posterior clean
 
 $(BIN)/abscopal: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -43,13 +43,18 @@ explore: $(VENV)/.dev          ## the property tests on examples never tried bef
 docs: $(VENV)/.dev
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
-bench: benchmarks/.venv/.ready    ## speed of the solver beside its peers, written into docs/validation/solver.md
+bench: benchmarks/.venv/.ready    ## speed of solver and window beside their peers, written into docs/validation
 	benchmarks/.venv/bin/python benchmarks/solver.py --write docs/validation/solver.md
+	benchmarks/.venv/bin/python benchmarks/window.py --write docs/validation/window-speed.md
 
 benchmarks/.venv/.ready: pyproject.toml benchmarks/requirements.txt
 	$(PYTHON) -m venv benchmarks/.venv
 	benchmarks/.venv/bin/python -m pip install --quiet -e . -r benchmarks/requirements.txt
 	@touch $@
+
+posterior: $(VENV)/.dev         ## calibrate the dose-immune model and its ablations, then predict every evidence row
+	$(BIN)/abscopal inference calibrate
+	$(BIN)/abscopal inference evidence --docs docs/validation/window.md --predictions validation/predictions
 
 clean:
 	rm -rf $(VENV) benchmarks/.venv demo docs/_build

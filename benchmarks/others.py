@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from printing import after_impulse, function
 from problems import Problem
-from sbml import sbml
 
+from abscopal.interchange.sbml_write import write_sbml
 from abscopal.simulation.events import argument_vector
 from abscopal.simulation.kernels.program import program
 
@@ -16,11 +16,11 @@ def roadrunner(problem: Problem) -> Callable[[int, float], np.ndarray]:
     import roadrunner as rr
 
     model = problem.model
-    runner = rr.RoadRunner(sbml(model, problem.events))
-    names = [f"p_{p.name}" for p in model.parameters]
-    states = [f"p_{s.name}" for s in model.states]
+    runner = rr.RoadRunner(write_sbml(model, problem.events))
+    names = [p.name for p in model.parameters]
+    states = [s.name for s in model.states]
     runner.timeCourseSelections = ["time", *states]
-    starts = {f"p_{s.name}": s.initial for s in model.states}
+    starts = {s.name: s.initial for s in model.states}
     runner.integrator.absolute_tolerance = 1e-9
     runner.integrator.maximum_num_steps = 100_000
     times = [0.0, *problem.times.tolist()]
@@ -34,7 +34,7 @@ def roadrunner(problem: Problem) -> Callable[[int, float], np.ndarray]:
             for name, value in values.items():
                 runner[name] = value
             for name, expression in starts.items():
-                used = {s: values[f"p_{s.name}"] for s in expression.free_symbols}
+                used = {s: values[s.name] for s in expression.free_symbols}
                 runner[name] = float(expression.xreplace(used))
             rows.append(np.array(runner.simulate(times=times))[1:, 1:])
         return np.array(rows)

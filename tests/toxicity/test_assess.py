@@ -274,7 +274,7 @@ def test_mean_and_integral_agree_or_it_is_said():
     wrong = replace(dvh, mean=dvh.mean + 3.3)
     assert "integrates to 10.00 Gy but its mean is 13.30 Gy" in mean_note(wrong)
     risk = by_model(assess_toxicity({"Heart": wrong}, 30))["heart_pericarditis_lib"]
-    assert any("integrates to" in note for note in risk.notes)
+    assert any("integrates to" in warning for warning in risk.warnings)
 
 
 def test_dose_off_the_grid_is_said():

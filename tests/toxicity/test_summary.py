@@ -52,7 +52,7 @@ def test_every_model_of_the_endpoint_table_is_evaluable():
 
 def test_both_causes_are_shown_and_joined_as_independent():
     found = rows(assess_toxicity(thorax(), 30, {"ici": "anti-PD-1"}))
-    row = found["Pneumonitis", "Lungs-GTV"]
+    row = found["Pneumonitis", "lung"]
     p, q = row.radiation.probability, row.immune.probability
     assert (p, q) == (pytest.approx(0.119986, abs=1e-3), 0.027)
     assert row.combined.probability == pytest.approx(1 - (1 - p) * (1 - q))
@@ -66,7 +66,7 @@ def test_both_causes_are_shown_and_joined_as_independent():
 
 def test_outside_the_field_there_is_no_interaction():
     cold = thorax(0.05)
-    row = rows(assess_toxicity(cold, 30, {"ici": "anti-PD-1"}))["Pneumonitis", "Lungs-GTV"]
+    row = rows(assess_toxicity(cold, 30, {"ici": "anti-PD-1"}))["Pneumonitis", "lung"]
     assert row.with_interaction is None
     assert row.interaction == "outside the field: no interaction assumed"
 
@@ -82,6 +82,27 @@ def test_an_immune_event_without_a_radiation_model_stands_alone():
     assert row.radiation is None
     assert row.combined == row.immune
     assert row.immune.probability == 0.136
+
+
+def test_one_row_for_each_gland_and_stand_ins_keep_their_row():
+    dvhs = {name: spread(name, np.linspace(0, top, 50), 25) for name, top in (("Parotid_L", 60), ("Parotid_R", 40))}
+    found = rows(assess_toxicity(dvhs, 30))
+    assert {key for key in found if key[0] == "Loss of salivary flow"} == {
+        ("Loss of salivary flow", "Parotid_L"), ("Loss of salivary flow", "Parotid_R")
+    }  # fmt: skip
+    halves = {name: spread(name, np.linspace(0, 30, 50), 1500) for name in ("Lung_L", "Lung_R")}
+    other = case_toxicity(halves, 30)
+    assert rows(other.answer)["Pneumonitis", "lung"].structures == "Lung_L+Lung_R"
+    assert any(row.label == "Pneumonitis" for row in compare_toxicity(case_toxicity(thorax(), 30), other).rows)
+
+
+def test_a_mean_that_is_not_the_integral_is_a_warning():
+    from dataclasses import replace
+
+    wrong = thorax()
+    wrong["Heart"] = replace(wrong["Heart"], mean=wrong["Heart"].mean + 3)
+    found = {r.model: r for r in assess_toxicity(wrong, 30).risks}
+    assert any(w.startswith("UnverifiedWarning: the histogram of Heart") for w in found["heart_rs_aapm26"].warnings)
 
 
 def test_the_complication_free_probability_is_a_product_and_says_so():
@@ -160,7 +181,7 @@ def test_the_cooler_plan_is_lower_with_an_interval_narrower_than_that_of_two_ris
     assert row.difference < 0
     assert row.interval[1] < 0
     assert row.share_lower == 1.0
-    one, other = (rows(case.answer)["Pneumonitis", "Lungs-GTV"].radiation.interval for case in (hot, cool))
+    one, other = (rows(case.answer)["Pneumonitis", "lung"].radiation.interval for case in (hot, cool))
     assert row.interval[1] - row.interval[0] < (one[1] - one[0]) + (other[1] - other[0])
     assert compared.complication_free.difference > 0
 

@@ -15,14 +15,18 @@ from abscopal.assessment.immune import (
 from abscopal.assessment.organs import case_dvhs, summarise_structures
 from abscopal.assessment.plan import Course, late_alpha_beta, plan_course, summarise
 from abscopal.assessment.provenance import parameter_rows
+from abscopal.assessment.regimens import choices_of, regimen_problem, verdict_of
 from abscopal.assessment.types import Assessment, ChecklistRow
 from abscopal.assessment.window import SEED, alternative_row, cost_of, place_course
 from abscopal.domain.manifest import make_manifest
 from abscopal.domain.patient import Patient
 from abscopal.dose.dicom.intake import Case
 from abscopal.knowledge.load import parameters_sha256, record_use
+from abscopal.regimens.candidates import Grid
+from abscopal.regimens.decide import search_regimens
 from abscopal.regimens.search import isoeffective_alternatives
 from abscopal.stratification.stratify import score_patient
+from abscopal.window.ensemble import shipped_set
 
 ALTERNATIVES_NOTES = (
     "Ranked by the immune gain of the mouse-calibrated reference model alone; the costs stand beside it.",
@@ -53,7 +57,7 @@ def assess(
     extra_inputs : mapping
         Further inputs and their sha256, such as the patient file.
     quick : bool
-        Leave out the window's ablations and parameter scatter.
+        Leave out the window's ablations and parameter scatter, and the complications of other regimens.
 
     Returns
     -------
@@ -95,6 +99,11 @@ def _compute(case: Case, patient: Patient, course: Course, *, quick: bool) -> di
         alpha_beta=course.alpha_beta,
         late_alpha_beta=late_alpha_beta(),
         cost=cost_of(exposure, blood, patient, course),
+        parameter_set=shipped_set(),
+    )
+    choices = search_regimens(
+        regimen_problem(case, patient, course, dvhs=dvhs, blood=blood, complications=not quick, seed=SEED),
+        Grid(gaps=(1.0, 2.0)),
     )
     return {
         "patient": patient.model_dump(mode="json", by_alias=True),
@@ -108,6 +117,9 @@ def _compute(case: Case, patient: Patient, course: Course, *, quick: bool) -> di
         "window": place_course(course, quick=quick),
         "alternatives": tuple(alternative_row(row) for row in alternatives),
         "alternatives_notes": ALTERNATIVES_NOTES,
+        "choices": choices_of(choices),
+        "choices_verdict": verdict_of(choices),
+        "choices_notes": choices.notes,
         "toxicity": toxicity.summary,
         "risks": toxicity.risks,
         "risks_not_computable": toxicity.not_computable,

@@ -182,6 +182,24 @@ class AlternativeRow(Part):
     notes: tuple[str, ...] = ()
 
 
+class RegimenChoice(Part):
+    """One regimen of the search that is worth discussing, and what it costs."""
+
+    regimen: str
+    n_fractions: int
+    dose_per_fraction_gy: Finite
+    course_days: Finite
+    ici_start_day: Finite | None
+    tumour_bed_gy: Finite
+    distant: tuple[Finite, Finite, Finite]
+    local: tuple[Finite, Finite, Finite]
+    alc_nadir: Finite | None
+    complication: Annotated[float, Field(ge=0, le=1)] | None
+    better_than_present: Annotated[float, Field(ge=0, le=1)] | None
+    is_present: bool
+    reason: str
+
+
 class DrugCourse(Part):
     """Predicted concentration of one drug and the occupancy of its target."""
 
@@ -223,6 +241,9 @@ class Assessment(Part):
     window: WindowAnswer
     alternatives: tuple[AlternativeRow, ...]
     alternatives_notes: tuple[str, ...]
+    choices: tuple[RegimenChoice, ...]
+    choices_verdict: str
+    choices_notes: tuple[str, ...]
     toxicity: ToxicitySummary
     risks: tuple[Risk, ...]
     risks_not_computable: tuple[NotComputable, ...]

@@ -13,7 +13,22 @@ from typing import Annotated
 import typer
 
 from abscopal import __version__
-from abscopal.cli import assess, blood, demo, knowledge, learned, sample, simulate, stratify, toxicity, trials, window
+from abscopal.cli import (
+    assess,
+    blood,
+    demo,
+    inference,
+    interchange,
+    knowledge,
+    learned,
+    regimens,
+    sample,
+    simulate,
+    stratify,
+    toxicity,
+    trials,
+    window,
+)
 from abscopal.cli.console import errors
 from abscopal.domain.errors import AbscopalError
 
@@ -25,8 +40,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for module in (assess, blood, demo, sample, simulate, window):
+for module in (assess, blood, demo, regimens, sample, simulate, window):
     module.add_to(app)
+app.add_typer(inference.app, name="inference")
+app.add_typer(interchange.app, name="interchange")
 app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(stratify.app, name="stratify")
 app.add_typer(toxicity.app, name="toxicity")

@@ -59,8 +59,11 @@ def models(
             ]
         )  # fmt: skip
         return
-    rows = [(m.id, m.role, m.endpoint, m.organ, m.grade, m.form, m.status) for m in found]
-    print_table(f"{len(rows)} published rows", ("model", "role", "endpoint", "organ", "grade", "form", "status"), rows)
+    rows = [
+        (m.id, f"{m.endpoint} (grade {m.grade})", m.organ, m.form if m.role == "model" else m.role, m.status)
+        for m in found
+    ]
+    print_table(f"{len(rows)} published rows", ("model", "endpoint", "organ", "form", "status"), rows)
 
 
 CaseArgument = Annotated[
@@ -244,10 +247,10 @@ def _rows(summary: "ToxicitySummary") -> list[dict[str, Any]]:
     causes = ("radiation", "immune", "combined", "with_interaction")
     return [
         {
-            "toxicity": row.toxicity, "label": row.label, "organ": row.organ, "grade": part.grade or row.grade,
-            "timing": row.timing, "cause": cause, "what": part.what, "probability": part.probability,
-            "low": part.interval[0], "high": part.interval[1], "basis": part.basis, "status": part.status,
-            "warnings": " | ".join(row.warnings),
+            "toxicity": row.toxicity, "label": row.label, "organ": row.organ, "structures": row.structures,
+            "grade": part.grade or row.grade, "timing": row.timing, "cause": cause, "what": part.what,
+            "probability": part.probability, "low": part.interval[0], "high": part.interval[1],
+            "basis": part.basis, "status": part.status, "warnings": " | ".join(row.warnings),
         }
         for row in summary.rows
         for cause in causes
@@ -291,7 +294,7 @@ def _show(answer: "ToxicityAnswer") -> None:
             ("complication", "radiation", "ICI", "either cause", "with offset"),
             [
                 (
-                    f"{row.label}{' !' if row.warnings else ''} (grade {row.grade})", cell(row.radiation),
+                    f"{row.label}{' !' if row.warnings else ''} (grade {row.grade}, {row.organ})", cell(row.radiation),
                     cell(row.immune), cell(row.combined), cell(row.with_interaction),
                 )
                 for row in summary.rows

@@ -109,6 +109,18 @@ class DVH:
             return 0.0
         return float(scale * np.sum(fraction * (dose / scale) ** a) ** (1.0 / a))
 
+    def scaled(self, factor: float) -> "DVH":
+        """The histogram with every dose multiplied by `factor`, for a course of another total dose."""
+        self._require(0 <= factor < float("inf"), f"every dose times {factor:g}", "a factor that is not negative")
+        return replace(
+            self,
+            edges=factor * self.edges,
+            mean=factor * self.mean,
+            minimum=factor * self.minimum,
+            maximum=factor * self.maximum,
+            notes=(*self.notes, f"every dose times {factor:.4g}"),
+        )
+
     def to_eqd2(self, alpha_beta: float, n_fractions: int) -> "DVH":
         """The histogram with each edge turned to EQD2; refuses a histogram that is EQD2 already.
 

@@ -77,7 +77,7 @@ def simulate(
         course = regimen_events(model, course, fraction_arguments=fraction_arguments)
     events = checked_events(model, course, start, end)
     vector = model.parameter_vector(parameters)
-    if model.needs_history:
+    if model.needs_history or not model.states:
         stepwise = Stepwise(
             model, vector, initial_states(model, vector, initial or {}), start, wanted, tolerance or _STEPWISE
         )

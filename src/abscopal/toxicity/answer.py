@@ -57,6 +57,8 @@ class OrganRisk(_Frozen):
 
     Attributes
     ----------
+    structures : str
+        TG-263 names behind the radiation part, or "".
     combined : Part
         Either cause, taken as independent; the single part where there is only one.
     with_interaction : Part, optional
@@ -70,6 +72,7 @@ class OrganRisk(_Frozen):
     toxicity: str
     label: str
     organ: str
+    structures: str = ""
     grade: str
     timing: str
     radiation: Part | None = None

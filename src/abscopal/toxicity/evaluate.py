@@ -171,7 +171,6 @@ def _cautions(model: NtcpModel, case: _Case) -> Iterator[str]:
     yield model.remark
     for exposure in case.organs.values():
         yield from exposure.notes
-        yield mean_note(exposure.dvh)
         if exposure.dvh.outside_fraction > 0:
             yield f"{100 * exposure.dvh.outside_fraction:.1f} % of {exposure.name} lies off the dose grid"
     yield _conversion(model)
@@ -200,6 +199,8 @@ def _warnings(model: NtcpModel, case: _Case, values: Mapping[str, Value]) -> Ite
     outside, unverified = ExtrapolationWarning.__name__, UnverifiedWarning.__name__
     if model.status == "uncertain":
         yield f"{unverified}: this model's numbers may be wrong"
+    for told in filter(None, (mean_note(exposure.dvh) for exposure in case.organs.values())):
+        yield f"{unverified}: {told}"
     sheet, per_fraction = load(SHEET), max(e.dvh.maximum for e in case.organs.values()) / case.n_fractions
     if model.dose == "eqd" and per_fraction > sheet["lq_limit"]:
         yield (

@@ -8,6 +8,7 @@ from abscopal.toxicity.answer import OrganRisk, Part, ToxicityComparison, Toxici
 LEAST_SHOWN = 1e-3
 """The axis begins here; what is smaller lies on its edge."""
 TICKS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+ASSUMED = (0, (2, 1.2))
 RADIATION, IMMUNE, BOTH = PALETTE[0], PALETTE[1], INK
 
 
@@ -37,8 +38,9 @@ def draw_summary(summary: ToxicitySummary) -> str | None:
         ):  # fmt: skip
             face = "none" if marker == "D" else colour
             axes.plot([], [], marker, color=colour, markersize=4, markerfacecolor=face, label=label)
+        axes.plot([], [], linestyle=ASSUMED, color=BOTH, label="width assumed or combined")
         _frame(axes, rows)
-        figure.legend(loc="outside upper left", ncols=4)
+        figure.legend(loc="outside upper left", ncols=5)
         return to_svg(figure, f"Probabilities of {len(rows)} complications with 95 % intervals, by cause")
 
 
@@ -46,7 +48,7 @@ def _mark(axes: Any, part: Part | None, y: float, colour: str) -> None:
     if part is None:
         return
     low, high = (max(limit, LEAST_SHOWN) for limit in part.interval)
-    style = "-" if part.basis in ("printed limits", "counted patients") else (0, (2, 1.2))
+    style = "-" if part.basis in ("printed limits", "counted patients") else ASSUMED
     axes.plot([low, high], [y, y], linestyle=style, color=colour, linewidth=1.6)
     axes.plot(max(part.probability, LEAST_SHOWN), y, "o", color=colour, markersize=4.5)
 
@@ -57,7 +59,7 @@ def _frame(axes: Any, rows: list[OrganRisk]) -> None:
     ticks = [f"{100 * tick:g}" if tick > LEAST_SHOWN else f"≤{100 * tick:g}" for tick in TICKS]
     axes.set_xticks(TICKS, ticks)
     axes.set_xticks([], minor=True)
-    axes.set_xlabel("probability [%], logarithmic; dashed: the interval's width is assumed or combined")
+    axes.set_xlabel("probability [%]")
     axes.set_yticks(range(len(rows)), [_name(row) for row in rows], fontsize=8)
     axes.grid(visible=True, axis="x", color=FAINT)
     axes.grid(visible=False, axis="y")

@@ -26,6 +26,7 @@ FREE_LABEL = "none of the counted complications, assuming that they are independ
 NOTES = (
     "The complication-free probability assumes that complications are independent; they share doses and patients.",
     "Immune parts are rates of all patients on that class of ICI: they do not depend on this plan.",
+    "Intervals of counted patients hold sampling error alone, not the spread between trials, drugs and diseases.",
     "One lead model per complication; others are of other patients and are listed, never averaged.",
 )
 
@@ -86,7 +87,7 @@ def summarise(
             reason = _reason(endpoint, lacking, ici)
             uncovered.append(Uncovered(toxicity=endpoint["toxicity"], label=endpoint["label"], reason=reason))
         field = _in_field(str(endpoint["structures"]), dvhs, known)
-        case = _Row(endpoint, others, rate, ici, field, draws, seed)
+        case = _Row(endpoint, len(leads) > 1, others, rate, ici, field, draws, seed)
         joined += [case.join(lead) for lead in leads]
         if not leads and rate is not None:
             joined.append(case.join(None))
@@ -141,6 +142,7 @@ class _Row:
     """One endpoint of the table, ready to be joined with a lead evaluation or none."""
 
     endpoint: Mapping[Any, Any]
+    one_of_several: bool
     others: Mapping[str, float]
     rate: Rate | None
     ici: str
@@ -167,7 +169,8 @@ class _Row:
         row = OrganRisk(
             toxicity=endpoint["toxicity"],
             label=endpoint["label"],
-            organ=endpoint["organ"] if lead is None else lead.risk.organ,
+            organ=lead.risk.organ if lead is not None and self.one_of_several else endpoint["organ"],
+            structures="" if lead is None else lead.risk.organ,
             grade=immune_part.grade if immune_part and not radiation else str(endpoint["grade"]),
             timing=endpoint["timing"],
             radiation=radiation,

@@ -64,7 +64,7 @@ def forest(rows: pd.DataFrame, by: str | None = None) -> Figure:
             _draw_mark(axes, place, mark)
         axes.axvline(1.0, color=INK, linewidth=0.8)
         axes.set_yticks(range(len(table)), [_label(mark) for mark in reversed(table)], fontsize=7)
-        _ratio_axis(axes, data[["low", "high"]].to_numpy())
+        ratio_axis(axes, data[["low", "high"]].to_numpy())
         axes.set(
             xlabel=f"{endpoint} hazard ratio, experimental against control; 95 % interval", ylim=(-0.7, len(table))
         )
@@ -108,7 +108,8 @@ def _draw_mark(axes: Any, place: int, mark: dict[str, Any]) -> None:
     )  # fmt: skip
 
 
-def _ratio_axis(axes: Any, values: Any) -> None:
+def ratio_axis(axes: Any, values: Any) -> None:
+    """A logarithmic axis of ratios with few, round ticks."""
     low, high = max(0.1, float(np.nanmin(values))), min(10.0, float(np.nanmax(values)))
     axes.set_xscale("log")
     axes.set_xlim(min(0.8, low) / 1.1, max(1.25, high) * 1.1)
@@ -130,7 +131,7 @@ def funnel(rows: pd.DataFrame) -> Figure:
         axes.plot(rows["hr"], rows["se"], "o", color=PALETTE[0], markersize=5)
         axes.axvline(1.0, color=INK, linewidth=0.8)
         axes.axvline(centre.hr, color=PALETTE[1], linewidth=1.0, linestyle="--", label=f"pooled {centre.hr:.2f}")
-        _ratio_axis(axes, rows["hr"].to_numpy())
+        ratio_axis(axes, rows["hr"].to_numpy())
         axes.set(xlabel="hazard ratio", ylabel="standard error of ln HR", ylim=(deepest, 0))
         axes.legend(loc="lower left", bbox_to_anchor=(1.0, 0.0))
         return Figure("funnel", to_svg(figure, f"Contour funnel plot of {len(rows)} trials"), data)

@@ -74,24 +74,48 @@ def meta_regression(log_hr: ArrayLike, se: ArrayLike, covariates: Mapping[str, A
             expected="more trials than coefficients, and covariates that vary on their own",
             try_="fewer covariates",
         )
-    tau2 = _residual_tau2(y, v, x)
-    w = 1 / (v + tau2)
-    inverse = np.linalg.inv(x.T @ (w[:, None] * x))
-    beta = inverse @ x.T @ (w * y)
-    scale = float(w @ (y - x @ beta) ** 2) / (k - p)
-    errors = np.sqrt(scale * np.diag(inverse))
+    fit = fit_regression(y, np.sqrt(v), x)
+    errors = np.sqrt(np.diag(fit.covariance))
     half = float(t.ppf(0.975, k - p)) * errors
     slopes = {
         name: Slope(
-            math.exp(beta[i]),
-            (math.exp(beta[i] - half[i]), math.exp(beta[i] + half[i])),
-            float(2 * t.sf(abs(beta[i] / errors[i]), k - p)),
+            math.exp(fit.beta[i]),
+            (math.exp(fit.beta[i] - half[i]), math.exp(fit.beta[i] + half[i])),
+            float(2 * t.sf(abs(fit.beta[i] / errors[i]), k - p)),
         )
         for i, name in enumerate(covariates, start=1)
     }
     wanted = load("trials/rt_ici")["trials_per_covariate"]
     few = (f"{k} trials for {p - 1} covariates: fewer than {wanted:g} each",)
-    return Regression(k, slopes, tau2, (ECOLOGICAL, *(few if k < wanted * (p - 1) else ())))
+    return Regression(k, slopes, fit.tau2, (ECOLOGICAL, *(few if k < wanted * (p - 1) else ())))
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """Coefficients, shape (p,), their Knapp-Hartung covariance, shape (p, p), and the residual tau². [1]."""
+
+    beta: FloatArray
+    covariance: FloatArray
+    tau2: float
+
+
+def fit_regression(y: FloatArray, se: FloatArray, x: FloatArray) -> Fit:
+    """Weighted regression of effects on a design matrix, REML.
+
+    Parameters
+    ----------
+    y, se : array, shape (k,)
+        [1]
+    x : array, shape (k, p)
+        With the column of ones, of full rank.
+    """
+    v = se**2
+    tau2 = _residual_tau2(y, v, x)
+    w = 1 / (v + tau2)
+    inverse = np.linalg.inv(x.T @ (w[:, None] * x))
+    beta = inverse @ x.T @ (w * y)
+    scale = float(w @ (y - x @ beta) ** 2) / (x.shape[0] - x.shape[1])
+    return Fit(beta, scale * inverse, tau2)
 
 
 def _residual_tau2(y: FloatArray, v: FloatArray, x: FloatArray) -> float:

@@ -1,0 +1,127 @@
+"""`abscopal interchange`: models in and out of the formats of other programs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from abscopal.cli.console import JsonOption, print_json, print_table, progress_bars, screen
+from abscopal.cli.window import IntervalOption, OffOption
+
+if TYPE_CHECKING:
+    from abscopal.domain.regimen import Regimen
+    from abscopal.equations.model import Model
+
+app = typer.Typer(no_args_is_help=True, help="Models and experiments in the formats of other programs.")
+
+DoseOption = Annotated[float, typer.Option(min=0, max=100, help="Dose per fraction [Gy].")]
+FractionsOption = Annotated[int, typer.Option(min=0, max=60, help="Number of fractions.")]
+StartOption = Annotated[float, typer.Option(min=0, help="Day of the first fraction.")]
+DrugOption = Annotated[list[str] | None, typer.Option("--drug", help="NAME:MG:DAYS; may be repeated.")]
+
+
+@app.command("sbml-suite")
+def sbml_suite(
+    folder: Annotated[Path, typer.Argument(help="Folder of cases in the layout of the SBML Test Suite.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Run semantic cases of the SBML Test Suite and count them by tag; exit code 1 if one fails."""
+    from abscopal.interchange.sbml_suite import by_tag, run_suite
+
+    with progress_bars():
+        results = run_suite(folder)
+    counts, verdicts = by_tag(results), ("pass", "fail", "unsupported", "error")
+    total = {verdict: sum(r.verdict == verdict for r in results) for verdict in verdicts}
+    if as_json:
+        cases = [{"case": r.case, "verdict": r.verdict, "reason": r.reason} for r in results]
+        print_json({"total": total, "tags": counts, "cases": cases})
+    else:
+        rows = [(tag, *(str(count[verdict]) for verdict in verdicts)) for tag, count in counts.items()]
+        print_table("SBML Test Suite, semantic cases", ("tag", *verdicts), rows)
+        for result in results:
+            if result.verdict != "pass":
+                screen().print(f"{result.verdict:12}{result.case}  {result.reason}", markup=False, soft_wrap=True)
+        screen().print("total       " + ", ".join(f"{n} {verdict}" for verdict, n in total.items()), markup=False)
+    if total["fail"] or total["error"]:
+        raise typer.Exit(1)
+
+
+@app.command("export")
+def export(
+    out: Annotated[Path, typer.Option(help="SBML file to write (.xml).")],
+    dose: DoseOption = 8.0,
+    fractions: FractionsOption = 3,
+    start: StartOption = 7.0,
+    interval: IntervalOption = 1.0,
+    drug: DrugOption = None,
+    off: OffOption = None,
+) -> None:
+    """Write the two-lesion mouse reference model and a regimen as SBML Level 3 Version 2."""
+    from abscopal.interchange.sbml_write import write_sbml
+    from abscopal.report.html import write_whole
+
+    model, regimen = _reference(dose, fractions, start, interval, drug, off)
+    write_whole(out, write_sbml(model, regimen))
+    screen().print(f"model {out}", markup=False)
+
+
+@app.command("archive")
+def archive(
+    out: Annotated[Path, typer.Option(help="Archive to write (.omex).")],
+    until: Annotated[float, typer.Option(min=0.5, max=2000, help="Last day.")] = 40.0,
+    steps: Annotated[int, typer.Option(min=1, max=100_000, help="Rows after the first.")] = 200,
+    dose: DoseOption = 8.0,
+    fractions: FractionsOption = 3,
+    start: StartOption = 7.0,
+    interval: IntervalOption = 1.0,
+    drug: DrugOption = None,
+    off: OffOption = None,
+) -> None:
+    """Write the reference model, a regimen, its results and a figure as one COMBINE archive."""
+    from abscopal.interchange.omex import write_omex
+
+    model, regimen = _reference(dose, fractions, start, interval, drug, off)
+    with progress_bars():
+        write_omex(out, model, regimen, until, steps=steps)
+    screen().print(f"archive {out}", markup=False)
+
+
+@app.command("run")
+def run(
+    source: Annotated[Path, typer.Argument(help="SBML file.")],
+    until: Annotated[float, typer.Option(min=0.0, help="Last time, in the file's own unit.")],
+    steps: Annotated[int, typer.Option(min=1, max=100_000, help="Rows after the first.")] = 100,
+    out: Annotated[Path | None, typer.Option(help="CSV file for the course.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Read an SBML model and print its course."""
+    import numpy as np
+
+    from abscopal.interchange.sbml_read import read_sbml
+    from abscopal.report.html import write_whole
+    from abscopal.simulation.solve import require_ok, simulate
+
+    times = np.linspace(0.0, until, steps + 1) if until else np.zeros(1)
+    with progress_bars():
+        made = read_sbml(source)
+        course = require_ok(simulate(made.model, [], times, side="after"), f"simulating {source.name}")
+    if out is not None:
+        rows = (map(repr, [float(t), *row]) for t, row in zip(course.t, course.values.tolist(), strict=True))
+        write_whole(out, "\n".join([",".join(["time", *course.names]), *(",".join(row) for row in rows)]) + "\n")
+    if as_json:
+        print_json({"time": course.t.tolist(), "values": {name: course[name].tolist() for name in course.names}})
+        return
+    last = [(name, f"{course[name][-1]:.6g}") for name in course.names]
+    print_table(f"{made.model.name}, time {until:g}", ("symbol", "value"), last)
+
+
+def _reference(
+    dose: float, fractions: int, start: float, interval: float, drug: list[str] | None, off: list[str] | None
+) -> "tuple[Model, Regimen]":
+    """The reference model with what is left out, and the regimen of the options."""
+    from abscopal.cli.arms import drug_doses, regimen_of
+    from abscopal.immune.model import diw_model
+
+    doses = [given for text in drug or [] for given in drug_doses(text)]
+    regimen = regimen_of(dose, fractions, start, doses, interval=interval)
+    return diw_model(switches=dict.fromkeys(off or [], False)), regimen

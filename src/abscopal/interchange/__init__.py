@@ -1,0 +1,1 @@
+"""Models and results in the formats that other programs read and write."""

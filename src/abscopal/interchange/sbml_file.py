@@ -1,0 +1,136 @@
+"""An SBML file as a checked document: bounded, without a DTD, of core SBML alone, and consistent."""
+
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import iterparse
+
+from abscopal.domain.errors import InputError, UnsupportedError
+from abscopal.interchange.extra import libsbml
+
+LARGEST = 32 * 2**20
+"""Bytes of a file at most."""
+_OLDEST, _NEWEST = (2, 4), (3, 2)
+
+
+def read_document(source: str | Path) -> Any:
+    """A libSBML document, converted to Level 3 Version 2, with functions written out and local parameters made global.
+
+    Parameters
+    ----------
+    source : str or Path
+        The text of a document, or the path of a file.
+
+    Raises
+    ------
+    InputError
+        Too large, not UTF-8, with a DTD, malformed, or inconsistent; with the line.
+    UnsupportedError
+        Another level; a package that the document needs.
+    """
+    module = libsbml()
+    text = _text(source)
+    document = module.readSBMLFromString(text)
+    _refuse_errors(document, "reading SBML")
+    level = (document.getLevel(), document.getVersion())
+    if not _OLDEST <= level <= _NEWEST:
+        raise UnsupportedError(
+            doing="reading SBML",
+            found=f"Level {level[0]} Version {level[1]}",
+            expected="Level 2 Version 4 to Level 3 Version 2",
+            try_="converting the file with libSBML",
+        )
+    _refuse_packages(text)
+    for category in (module.LIBSBML_CAT_UNITS_CONSISTENCY, module.LIBSBML_CAT_MODELING_PRACTICE):
+        document.setConsistencyChecks(category, False)
+    document.checkConsistency()
+    _refuse_errors(document, "checking SBML")
+    if document.getModel() is None:
+        raise InputError(
+            doing="reading SBML", found="no model", expected="a document with a model", try_="another file"
+        )
+    _refuse_constructs(document.getModel())
+    for option in ("expandFunctionDefinitions", "promoteLocalParameters"):
+        wanted = module.ConversionProperties()
+        wanted.addOption(option, True)
+        document.convert(wanted)
+    if level < _NEWEST and not document.setLevelAndVersion(*_NEWEST, False):
+        _refuse_errors(document, "converting SBML to Level 3 Version 2")
+    return document
+
+
+def _text(source: str | Path) -> str:
+    if isinstance(source, Path):
+        size = source.stat().st_size
+        content = source.read_bytes() if size <= LARGEST else b""
+    else:
+        content = source.encode()
+        size = len(content)
+    if size > LARGEST:
+        raise InputError(
+            doing="reading SBML", found=f"{size / 2**20:.0f} MiB", expected=f"{LARGEST // 2**20} MiB at most",
+            try_="a smaller model",
+        )  # fmt: skip
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise InputError(
+            doing="reading SBML", found=f"bytes that are not UTF-8 at {exc.start}", expected="a file in UTF-8",
+            try_="saving it as UTF-8",
+        ) from exc  # fmt: skip
+    if not text.lstrip().startswith("<?xml"):
+        text = f'<?xml version="1.0" encoding="UTF-8"?>{text}'  # libSBML would add a line and count it
+    for declared in ("<!DOCTYPE", "<!ENTITY"):
+        place = text.upper().find(declared)
+        if place >= 0:
+            raise InputError(
+                doing="reading SBML",
+                found=f"{declared} on line {text.count(chr(10), 0, place) + 1}",
+                expected="XML without a document type or entities of its own, which can unpack without end",
+                try_="removing the declaration",
+            )
+    return text
+
+
+def _refuse_errors(document: Any, doing: str) -> None:
+    module = libsbml()
+    for k in range(document.getNumErrors()):
+        error = document.getError(k)
+        if error.getSeverity() >= module.LIBSBML_SEV_ERROR:
+            said = [line.strip() for line in error.getMessage().splitlines() if line.strip()]
+            message = " ".join(said[-2:])  # after the rule it breaks comes what breaks it
+            raise InputError(
+                doing=doing,
+                found=f"line {error.getLine()}: {message[:300]} (libSBML {error.getErrorId()})",
+                expected="a document that follows the SBML specification",
+                try_="correcting that line",
+            )
+
+
+def _refuse_constructs(model: Any) -> None:
+    """Refuse what cannot be written as rates and values; before a conversion, which would drop it silently."""
+    rules = [model.getRule(k) for k in range(model.getNumRules())]
+    reactions = [model.getReaction(k) for k in range(model.getNumReactions())]
+    found = [("algebraicRule", rule, "an algebraic rule") for rule in rules if rule.isAlgebraic()]
+    found += [("reaction", one, "a fast reaction") for one in reactions if one.isSetFast() and one.getFast()]
+    for kind, element, what in found:
+        raise UnsupportedError(
+            doing=f"reading the {kind} {element.getId()!r} on line {element.getLine()}",
+            found=what,
+            expected="rules and reactions that give rates or values",
+            try_="writing it as an assignment, or with rates of its own",
+        )
+
+
+def _refuse_packages(text: str) -> None:
+    """Refuse packages, known to libSBML or not, that say they change what the model means."""
+    _, root = next(iterparse(BytesIO(text.encode()), events=("start",)))  # noqa: S314 - without a DTD, see `_text`
+    for name, value in root.attrib.items():
+        space, _, local = name.removeprefix("{").rpartition("}")
+        if local == "required" and value.strip() in {"true", "1"}:
+            raise UnsupportedError(
+                doing="reading SBML",
+                found=f"the required package {space!r}",
+                expected="core SBML, or packages that do not change the mathematics",
+                try_="flattening the model with the program that wrote it",
+            )

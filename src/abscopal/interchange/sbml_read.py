@@ -1,0 +1,355 @@
+"""SBML core as an `equations.Model`: reactions, rules, events, compartments and initial assignments.
+
+A species means in formulas what SBML says: its concentration, or its amount where it has only substance units.
+Where its compartment keeps its size the state is that value; where the size changes the state is the amount.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import sympy as sp
+
+from abscopal.domain.errors import InputError, ModelError
+from abscopal.equations.builder import ModelBuilder
+from abscopal.equations.model import Model
+from abscopal.equations.pieces import TIME
+from abscopal.equations.symbolic import expression, substitute, symbol, symbols_of
+from abscopal.interchange.sbml_file import read_document
+from abscopal.interchange.sbml_math import Formulas
+
+_UNIT = "1"
+
+
+@dataclass(frozen=True)
+class SbmlModel:
+    """A model read from SBML.
+
+    Attributes
+    ----------
+    model : Model
+        Its units are not compared: many files give none. Its clock runs in the file's own unit of time.
+    species : dict of str to (str, bool)
+        Compartment of each species, and whether its symbol is a concentration and not an amount.
+    names : dict of str to str
+        Symbol of each identifier of the file.
+    """
+
+    model: Model
+    species: dict[str, tuple[str, bool]]
+    names: dict[str, str]
+
+
+def read_sbml(source: str | Path) -> SbmlModel:
+    """Read an SBML model, Level 2 Version 4 to Level 3 Version 2, core.
+
+    Parameters
+    ----------
+    source : str or Path
+        The text of a document, or the path of a file.
+
+    Raises
+    ------
+    InputError
+        A file that is malformed, inconsistent or incomplete, with element and line.
+    UnsupportedError
+        Algebraic rules, fast reactions, required packages and what else `docs/interchange.md` lists, by name.
+    """
+    document = read_document(source)
+    return _Reader(document.getModel()).read()
+
+
+@dataclass
+class _Species:
+    """What the symbol of a species means."""
+
+    name: str
+    compartment: str
+    is_concentration: bool
+    boundary: bool
+    factor: str
+    amount_state: bool = False
+
+
+@dataclass
+class _Reader:
+    source: Any
+    rules: dict[str, Any] = field(default_factory=dict)
+    species: dict[str, _Species] = field(default_factory=dict)
+    values: dict[str, float | None] = field(default_factory=dict)
+    constant: dict[str, bool] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    delays: int = 0
+
+    def read(self) -> SbmlModel:
+        """The whole model."""
+        self._collect()
+        self.builder = ModelBuilder(self.source.getName() or self.source.getId() or "SBML model", checked_units=False)
+        self.formulas = Formulas({old: symbol(new) for old, new in self.names.items()}, self._delayed)
+        self.assigned = {
+            str(one.getSymbol()): self.formulas(one.getMath(), _where(one, "initialAssignment", one.getSymbol()))
+            for one in _each(self.source.getListOfInitialAssignments())
+        }
+        self.rule_math = {
+            name: self.formulas(rule.getMath(), _where(rule, rule.getElementName(), name))
+            for name, rule in self.rules.items()
+        }
+        self.stoichiometry = list(self._reactions())
+        self.changing = self._changing()
+        for one in self.species.values():
+            own = self._varies(one.compartment)
+            one.amount_state = one.is_concentration and own and one.name not in self.rules
+        self.start = self._initial_values()
+        self._declare()
+        self._events()
+        try:
+            model = self.builder.build()
+        except ModelError as exc:
+            raise InputError(
+                doing=f"building the model of {self.builder.name!r}", found=exc.found, expected=exc.expected,
+                try_=exc.try_,
+            ) from exc  # fmt: skip
+        meaning = {one.name: (one.compartment, one.is_concentration) for one in self.species.values()}
+        return SbmlModel(model, meaning, self.names)
+
+    def _collect(self) -> None:
+        """Names, values, what is constant, and the rules."""
+        for rule in _each(self.source.getListOfRules()):
+            self.rules[str(rule.getVariable())] = rule
+        for one in _each(self.source.getListOfCompartments()):
+            self._quantity(one.getId(), one.getSize() if one.isSetSize() else None, constant=one.getConstant())
+        for one in _each(self.source.getListOfParameters()):
+            self._quantity(one.getId(), one.getValue() if one.isSetValue() else None, constant=one.getConstant())
+        for one in _each(self.source.getListOfSpecies()):
+            self._species(one)
+        for reaction in _each(self.source.getListOfReactions()):
+            self._name(reaction.getId())
+            for part in (*_each(reaction.getListOfReactants()), *_each(reaction.getListOfProducts())):
+                if part.isSetId():
+                    value = part.getStoichiometry() if part.isSetStoichiometry() else None
+                    self._quantity(part.getId(), value, constant=part.getConstant())
+
+    def _name(self, name: str) -> str:
+        self.names[name] = name if name != TIME.name else f"{name}_"
+        return name
+
+    def _quantity(self, name: str, value: float | None, *, constant: bool) -> None:
+        self.values[self._name(name)] = None if value is None or value != value else float(value)  # noqa: PLR0124
+        self.constant[name] = bool(constant)
+
+    def _species(self, one: Any) -> None:
+        compartment = self.source.getCompartment(one.getCompartment())
+        is_concentration = not one.getHasOnlySubstanceUnits() and compartment.getSpatialDimensionsAsDouble() != 0
+        factor = one.getConversionFactor() or self.source.getConversionFactor()
+        self._quantity(one.getId(), None, constant=one.getConstant())
+        self.species[one.getId()] = _Species(
+            one.getId(), one.getCompartment(), is_concentration, bool(one.getBoundaryCondition()), factor
+        )
+
+    def _varies(self, name: str) -> bool:
+        return name in self.rules or name in self.changing
+
+    def _changing(self) -> set[str]:
+        """What reactions and events change."""
+        found = {
+            str(change.getVariable())
+            for event in _each(self.source.getListOfEvents())
+            for change in _each(event.getListOfEventAssignments())
+        }
+        return found | {name for name, _, _ in self.stoichiometry}
+
+    def _reactions(self) -> Any:
+        """(species, reaction, signed number) for every species that a reaction changes; declares nothing."""
+        self.kinetics: dict[str, Any] = {}
+        for reaction in _each(self.source.getListOfReactions()):
+            name, law = reaction.getId(), reaction.getKineticLaw()
+            if law is None:
+                raise InputError(
+                    doing=f"reading {_where(reaction, 'reaction', name)}", found="no kinetic law",
+                    expected="a rate", try_="completing the file",
+                )  # fmt: skip
+            self.kinetics[name] = self.formulas(law.getMath(), _where(law, "kineticLaw", name))
+            for sign, parts in ((-1, reaction.getListOfReactants()), (1, reaction.getListOfProducts())):
+                for part in _each(parts):
+                    species = self.species[part.getSpecies()]
+                    if not (species.boundary or self.constant[species.name]):
+                        yield species.name, name, sign * self._number_of(part)
+
+    def _number_of(self, part: Any) -> Any:
+        if part.isSetId():
+            return self.formulas.symbols[part.getId()]
+        if part.isSetStoichiometry():
+            return expression(part.getStoichiometry())
+        raise InputError(
+            doing=f"reading {_where(part, 'speciesReference', part.getSpecies())}", found="no stoichiometry",
+            expected="a number, or an identifier that a rule sets", try_="completing the file",
+        )  # fmt: skip
+
+    # initial values
+
+    def _initial_values(self) -> dict[Any, Any]:
+        """The value of every symbol at the start, in constants alone."""
+        given: dict[str, Any] = {}
+        for name, value in self.values.items():
+            if name in self.assigned:
+                given[name] = self.assigned[name]
+            elif name in self.rules and self.rules[name].isAssignment():
+                given[name] = self.rule_math[name]
+            elif name in self.species:
+                given[name] = self._species_start(name)
+            elif value is not None:
+                given[name] = symbol(self.names[name]) if self._is_parameter(name) else expression(value)
+        given |= self.kinetics
+        return _resolved({symbol(self.names[name]): value for name, value in given.items()})
+
+    def _species_start(self, name: str) -> Any:
+        one, own = self.species[name], self.source.getSpecies(name)
+        size = symbol(self.names[one.compartment])
+        if own.isSetInitialAmount():
+            amount = expression(own.getInitialAmount())
+            return amount / size if one.is_concentration else amount
+        if own.isSetInitialConcentration():
+            concentration = expression(own.getInitialConcentration())
+            return concentration if one.is_concentration else concentration * size
+        if name in self.rules and self.rules[name].isAssignment():
+            return self.rule_math[name]
+        raise _valueless(own, "species", name)
+
+    def _is_parameter(self, name: str) -> bool:
+        """A number that nothing changes or computes."""
+        return not (self._varies(name) or name in self.assigned or name in self.species)
+
+    # the model
+
+    def _declare(self) -> None:
+        b = self.builder
+        for name in self.values:
+            here = symbol(self.names[name])
+            if name in self.species or not self._is_parameter(name):
+                self._variable(name, here)
+                continue
+            value = self.values[name]
+            if value is None:
+                raise _valueless(self.source.getElementBySId(name), "element", name)
+            b.parameter(here.name, _UNIT, name, value=value, minimum=None)
+        for name, law in self.kinetics.items():
+            b.quantity(self.names[name], _UNIT, f"rate of {name}", law, discontinuous=True)
+        for name, reaction, number in self.stoichiometry:
+            if name in self.rules:
+                continue
+            one = self.species[name]
+            rate = number * symbol(self.names[reaction])
+            rate = rate * symbol(self.names[one.factor]) if one.factor else rate
+            if one.is_concentration and not one.amount_state:
+                rate = rate / symbol(self.names[one.compartment])
+            b.rate(self._state_of(name), f"{reaction} {number}", rate, discontinuous=True)
+
+    def _state_of(self, name: str) -> str:
+        one = self.species.get(name)
+        return f"{self.names[name]}_amount" if one and one.amount_state else self.names[name]
+
+    def _variable(self, name: str, here: sp.Symbol) -> None:
+        b, rule = self.builder, self.rules.get(name)
+        if rule is not None and rule.isAssignment():
+            b.quantity(here.name, _UNIT, name, self.rule_math[name], discontinuous=True)
+            return
+        if here not in self.start:
+            raise _valueless(self.source.getElementBySId(name), "element", name)
+        start = self.start[here]
+        one = self.species.get(name)
+        if one and one.amount_state:
+            size = symbol(self.names[one.compartment])
+            amount = b.state(
+                self._state_of(name), _UNIT, f"amount of {name}", initial=start * self.start.get(size, size), lower=None
+            )
+            b.quantity(here.name, _UNIT, name, amount / size, discontinuous=True)
+            return
+        if not self._varies(name) and name not in self.species:
+            b.quantity(here.name, _UNIT, name, start, discontinuous=True)
+            return
+        b.state(here.name, _UNIT, name, initial=start, lower=None)
+        if rule is not None:
+            b.rate(here.name, "rate rule", self.rule_math[name], discontinuous=True)
+
+    def _delayed(self, of: Any, lag: Any) -> Any:
+        """A value of the past; its lag must be constant."""
+        self.delays += 1
+        name = f"past_{self.delays}"
+        return self.builder.delayed(name, _UNIT, f"{of}, {lag} ago", of, lag)
+
+    # events
+
+    def _events(self) -> None:
+        b = self.builder
+        for place, event in enumerate(_each(self.source.getListOfEvents())):
+            name = event.getId() or f"event_{place + 1}"
+            trigger = event.getTrigger()
+            if trigger is None or not event.getNumEventAssignments():
+                continue  # without them it changes nothing
+            b.impulse(name, event.getName() or name, [])
+            changes = {
+                str(change.getVariable()): self.formulas(
+                    change.getMath(), _where(change, "eventAssignment", change.getVariable())
+                )
+                for change in _each(event.getListOfEventAssignments())
+            }
+            for variable, value in changes.items():
+                b.update(name, self._state_of(variable), self._as_state(variable, value, changes))
+            delay, priority = event.getDelay(), event.getPriority()
+            further: dict[str, Any] = {}
+            if delay is not None:
+                further["delay"] = self.formulas(delay.getMath(), _where(delay, "delay", name))
+            if priority is not None:
+                further["priority"] = self.formulas(priority.getMath(), _where(priority, "priority", name))
+            b.when(
+                name, self.formulas(trigger.getMath(), _where(trigger, "trigger", name)),
+                persistent=bool(trigger.getPersistent()), initially=bool(trigger.getInitialValue()),
+                values_then=bool(event.getUseValuesFromTriggerTime()), **further,
+            )  # fmt: skip
+
+    def _as_state(self, name: str, value: Any, changes: dict[str, Any]) -> Any:
+        one = self.species.get(name)
+        if one is None or not one.amount_state:
+            return value
+        return value * changes.get(one.compartment, symbol(self.names[one.compartment]))
+
+
+def _resolved(given: dict[Any, Any]) -> dict[Any, Any]:
+    """Values at time zero in terms of constants, each put into those that use it."""
+    done: dict[Any, Any] = {}
+    at_start = {TIME: sp.Integer(0)}
+
+    def value(here: Any, above: tuple[Any, ...]) -> Any:
+        if here in done:
+            return done[here]
+        if here in above:
+            raise InputError(
+                doing="computing initial values", found=f"{here} that depends on itself",
+                expected="values that can be computed one after another", try_="correcting the initial assignments",
+            )  # fmt: skip
+        formula = given[here]
+        if formula == here:
+            done[here] = here
+            return here
+        inner = {used: value(used, (*above, here)) for used in symbols_of(formula) if used in given}
+        done[here] = substitute(substitute(formula, at_start), inner)
+        return done[here]
+
+    return {here: value(here, ()) for here in given}
+
+
+def _each(listed: Any) -> list[Any]:
+    return [listed.get(k) for k in range(listed.size())]
+
+
+def _where(element: Any, kind: str, name: str) -> str:
+    return f"the {kind} {name!r} on line {element.getLine()}"
+
+
+def _valueless(element: Any, kind: str, name: str) -> InputError:
+    return InputError(
+        doing=f"reading {_where(element, kind, name)}",
+        found="no value",
+        expected="an initial value, an initial assignment or a rule",
+        try_="completing the file",
+    )

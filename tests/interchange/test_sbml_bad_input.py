@@ -1,0 +1,93 @@
+"""Files that are refused, with the element and the line, and never half read."""
+# ruff: noqa: E501 - the documents are written as data
+
+import sys
+
+import pytest
+
+from abscopal.domain.errors import InputError, UnsupportedError
+from tests.interchange.cases import (
+    AB,
+    DELAY,
+    L3,
+    TIME,
+    K,
+    ap,
+    compartment,
+    document,
+    event,
+    leaf,
+    math,
+    parameter,
+    reaction,
+    rule,
+    species,
+)
+
+pytest.importorskip("libsbml", reason="SBML comes with the extra 'interchange'")
+
+from abscopal.interchange import sbml_file
+from abscopal.interchange.sbml_read import read_sbml
+
+BOMB = '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;">]>'
+COMP = L3.replace(
+    ' level="3"',
+    ' xmlns:comp="http://www.sbml.org/sbml/level3/version1/comp/version1" comp:required="true" level="3"',
+)
+UNKNOWN = L3.replace(' level="3"', ' xmlns:new="http://example.org/new" new:required="true" level="3"')
+ONE = ("Parameters", parameter("x", 1.0, "false") + K)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "found"),
+    [
+        ("", InputError, "reading SBML"),
+        ("not xml", InputError, "line 1"),
+        ("<sbml", InputError, "line"),
+        (document(ONE)[:-20], InputError, "line"),
+        ("<html></html>", InputError, "line 1"),
+        (document(ONE, before=BOMB), InputError, "DOCTYPE on line 2"),
+        (document(ONE, before='<!doctype x SYSTEM "file:///etc/passwd">'), InputError, "DOCTYPE on line 2"),
+        (document(ONE).replace("level3/version2", "level9/version1"), InputError, "line"),
+        (document(ONE, head='<sbml xmlns="http://www.sbml.org/sbml/level2" level="2" version="1"><model>').replace(' constant="false"', "").replace(' constant="true"', ""), UnsupportedError, "Level 2 Version 1"),
+        (document(ONE, head=COMP), UnsupportedError, "required package .*comp"),
+        (document(ONE, head=UNKNOWN), UnsupportedError, "required package .*example.org/new"),
+        (document(ONE, ("Rules", rule("rate", "x", ap("times", "k", "nobody")))), InputError, "nobody"),
+        (document(ONE, ("Rules", rule("rate", "nobody", leaf(1.0)))), InputError, "nobody"),
+        (document(ONE, ("Rules", rule("rate", "x", leaf(1.0)) + rule("assignment", "x", leaf(1.0)))), InputError, "line 3"),
+        (document(("Parameters", parameter("a", None, "false") + parameter("b", None, "false")), ("Rules", rule("assignment", "a", leaf("b")) + rule("assignment", "b", leaf("a")))), InputError, "a"),
+        (document(("Parameters", parameter("x", None, "false")), ("Rules", rule("rate", "x", leaf(1.0)))), InputError, "no value"),
+        (document(("Parameters", parameter("x", 1.0, "false") + parameter("k")), ("Rules", rule("rate", "x", leaf("k")))), InputError, "'k' on line 3"),
+        (document(("Compartments", compartment()), ("Species", AB.replace('initialAmount="3.0"', "")), ("Parameters", K)), InputError, "species 'A' on line 3"),
+        (document(ONE, ("Rules", rule("rate", "x", "<infinity/>"))), UnsupportedError, "the number inf"),
+        (document(("Compartments", compartment()), ("Species", AB), ("Reactions", '<reaction id="J" reversible="false"><listOfReactants><speciesReference species="A" stoichiometry="1" constant="true"/></listOfReactants></reaction>')), InputError, "no kinetic law"),
+        (document(("Compartments", compartment()), ("Species", species("A", 1.0)), ("Parameters", K), ("Reactions", reaction("J", ['<speciesReference species="A" constant="true"/>'], [], leaf("k")))), InputError, "no stoichiometry"),
+        (document(ONE, ("Events", event(ap("gt", "x", 2.0), {"k": 1.0}))), InputError, "k"),
+        (document(("Parameters", parameter("x", 1.0, "false")), ("Rules", rule("rate", "x", ap('<csymbol encoding="text" definitionURL="http://www.sbml.org/sbml/symbols/delay">d</csymbol>', "x", "x")))), InputError, "lag"),
+        (document(ONE, ("Events", event(ap("gt", ap(DELAY, "x", 1.0), 2.0), {"x": 1.0}))), InputError, "past_1"),
+        (document(ONE, ("Events", event(ap("gt", TIME, 2.0), {"x": ap(DELAY, "x", 1.0)}))), InputError, "past_1"),
+        ('<sbml xmlns="http://www.sbml.org/sbml/level1" level="1" version="2"><model><listOfCompartments><compartment name="C"/></listOfCompartments><listOfParameters><parameter name="x" value="1"/></listOfParameters></model></sbml>', UnsupportedError, "Level 1"),
+        (document(ONE, ("Rules", f'<rateRule variable="x">{math("<semantics/>")}</rateRule>')), InputError, "line"),
+    ],
+)  # fmt: skip
+def test_refused(text, kind, found):
+    with pytest.raises(kind, match="(?s)" + found.replace("(", r"\(")):
+        read_sbml(text)
+
+
+def test_bytes_that_are_not_text_and_files_that_are_too_large(tmp_path, monkeypatch):
+    path = tmp_path / "m.xml"
+    path.write_bytes(document(ONE).encode("utf-16"))
+    with pytest.raises(InputError, match="UTF-8"):
+        read_sbml(path)
+    path.write_text(document(ONE))
+    assert read_sbml(path).names == {"x": "x", "k": "k"}
+    monkeypatch.setattr(sbml_file, "LARGEST", 100)
+    with pytest.raises(InputError, match="MiB at most"):
+        read_sbml(path)
+
+
+def test_without_the_library_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "libsbml", None)
+    with pytest.raises(UnsupportedError, match="interchange"):
+        read_sbml(document(ONE))
