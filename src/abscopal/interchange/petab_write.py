@@ -195,10 +195,13 @@ def _numbered(events: Sequence[Event]) -> dict[tuple[float, str, int], Event]:
 
 def _require_neutral(model: Model, impulse: str) -> None:
     zeros = {symbol(a.name): sp.Integer(0) for a in model.impulse(impulse).arguments}
+    dummy: Any = sp.Dummy
     for update in model.updates:
         if update.impulse != impulse or model.impulse(impulse).every:
             continue
         left: Any = substitute(update.expression, zeros) - symbol(update.state)
+        # states and parameters are positive: without that Min(0, dT) and a power of zero would stay as they are
+        left = left.xreplace({one: dummy(one.name, positive=True) for one in left.free_symbols})
         if left.equals(0) is not True:
             raise InputError(
                 doing="writing arms as conditions of one PEtab model",
