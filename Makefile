@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow explore lint types floors unit docs bench clean
+.PHONY: demo test test-slow explore lint types floors unit docs bench posterior clean
 
 $(BIN)/abscopal: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -51,6 +51,10 @@ benchmarks/.venv/.ready: pyproject.toml benchmarks/requirements.txt
 	$(PYTHON) -m venv benchmarks/.venv
 	benchmarks/.venv/bin/python -m pip install --quiet -e . -r benchmarks/requirements.txt
 	@touch $@
+
+posterior: $(VENV)/.dev         ## calibrate the dose-immune model and its ablations, then predict every evidence row
+	$(BIN)/abscopal inference calibrate
+	$(BIN)/abscopal inference evidence --docs docs/validation/window.md --predictions validation/predictions
 
 clean:
 	rm -rf $(VENV) benchmarks/.venv demo docs/_build

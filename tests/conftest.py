@@ -12,6 +12,12 @@ settings.register_profile("same examples", deadline=None, derandomize=True)
 settings.register_profile("new examples", deadline=None, max_examples=300)
 settings.load_profile("same examples")
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--screenshots docs/_static` renews the pictures of the documentation."""
+    parser.addoption("--screenshots", default="", help="folder for the pictures that the browser tests take")
+
+
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 

@@ -66,3 +66,30 @@ def test_benefit_refuses_one_arm(tmp_path):
     path.write_text("\n".join([head, *(row for row in rows if row.startswith("1"))]))
     words = ("--arm", "arm", "--time", "months", "--event", "dead")
     assert_refused(abscopal("stratify", "benefit", str(path), *words), "one arm")
+
+
+def test_phenotypes_are_labelled_mechanistic(tmp_path):
+    path = tmp_path / "patients.csv"
+    path.write_text(
+        "id,cancer_type,tmb,nlr,alc,irradiated_volume,other_volume,liver_metastases\na,NSCLC,40,2,2,20,10,1\n"
+    )
+    done = abscopal("stratify", "phenotypes", str(path), "--draws", "20", "--json", "--out", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["evidence"] == "mechanistic"
+    assert set(found["patients"][0]["used"]) == {
+        "tmb", "nlr", "alc", "irradiated_volume", "other_volume", "liver_metastasis",
+    }  # fmt: skip
+    assert (tmp_path / "out" / "phenotypes.html").stat().st_size > 5000
+
+
+def test_a_radiomic_signature_is_filled_in_by_the_user(tmp_path):
+    signature, features = tmp_path / "signature.toml", tmp_path / "features.csv"
+    signature.write_text(
+        'name = "x"\nsource = "me"\npopulation = "mine"\nresampling = [1, 1, 1]\nbin_width = 25\n'
+        '[[features]]\nname = "f"\ncoefficient = 2.0\n'
+    )
+    features.write_text("f\n1.5\n")
+    done = abscopal("stratify", "radiomics", str(signature), "--features", str(features), "--json")
+    assert json.loads(done.stdout)[0]["value"] == 3
+    assert_refused(abscopal("stratify", "radiomics", str(signature)), "--features")

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from abscopal.domain.errors import InputError
 from abscopal.domain.regimen import DrugDose, Regimen
 from abscopal.equations.model import Model
+from abscopal.immune.arms import arm, run_arms
 from abscopal.immune.draws import load_draws
+from abscopal.immune.modalities import modalities, modality_events
 from abscopal.immune.model import REPAIRS, diw_model
 from abscopal.immune.modulation import modulator_events
 from abscopal.simulation.events import Event, regimen_events
@@ -211,3 +213,45 @@ def test_prior_draws_are_columns_for_many_patients() -> None:
         prior.subset(0)
     with pytest.raises(InputError, match="posterior"):
         load_draws("postrior")  # type: ignore[arg-type]
+
+
+def test_every_modality_on_file_can_be_given() -> None:
+    for name, one in modalities().items():
+        model = diw_model(switches=ON, histograms={0: one.histogram} if one.histogram else None)
+        events = modality_events(model, name, start=12, node_dose=2)
+        assert len(events) == one.fractions
+        assert events[0].arguments["d_node"] == 2 * one.node
+        assert simulate(model, events, [60]).status == "ok"
+    with pytest.raises(InputError, match="proton"):
+        modality_events(_model(), "protons")
+
+
+def test_pulses_are_spaced_and_weekdays_skip_the_weekend() -> None:
+    assert modalities()["pulsar"].days(2) == (0, 10)
+    assert modalities()["conventional"].days(6) == (0, 1, 2, 3, 4, 7)
+
+
+def test_the_arms_of_the_experiments_are_what_their_rows_say() -> None:
+    eight = arm("TSA_8x3_c4")
+    assert [(e.day, e.impulse) for e in eight.events] == [
+        (12, "fraction"), (13, "fraction"), (14, "fraction"), (14, "dose anti-CTLA-4"), (17, "dose anti-CTLA-4"),
+        (20, "dose anti-CTLA-4"),
+    ]  # fmt: skip
+    assert arm("TSA_8x3_c4_noIFN").overrides == {"kS": 0}
+    apart = arm("B16_8x3_c4_nodebefore").events
+    assert {e.day for e in apart if e.arguments.get("d_node")} == {5, 6, 7}
+    assert all("d_0" not in e.arguments for e in apart if e.arguments.get("d_node"))
+    with pytest.raises(InputError, match="TSA_8x3_c4"):
+        arm("TSA_8x3_c5")
+
+
+def test_arms_run_together_as_alone() -> None:
+    prior = load_draws("prior").subset(3).columns()
+    chosen = [arm("TSA_8x3_c4"), arm("CT26_2x5")]
+    days = np.array([20.0, 34.0])
+    both = run_arms(_model(), chosen, [prior, prior], outputs=("V_0", "V_1"), days=days, threads=1)
+    alone = run_arms(_model(), chosen[:1], [prior], outputs=("V_0", "V_1"), days=days, threads=1)
+    assert both.values["V_1"][0] == pytest.approx(alone.values["V_1"][0], rel=1e-9)
+    assert (both.values["V_1"][1] == 0).all()  # one tumour only
+    strong, weak = both.values["V_1"][0, 2], both.values["V_1"][0, 0]
+    assert (strong <= weak * (1 + 1e-9)).all()

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import zipfile
 
 import pytest
 from typer.testing import CliRunner
@@ -35,3 +36,10 @@ def test_a_file_that_is_not_sbml_is_refused(tmp_path):
     (tmp_path / "x.xml").write_text("<html/>")
     with pytest.raises(InputError, match="reading SBML"):
         abscopal("run", tmp_path / "x.xml", "--until", 1)
+
+
+def test_an_archive_is_written(tmp_path):
+    abscopal("archive", "--fractions", 1, "--until", 10, "--steps", 5, "--out", tmp_path / "a.omex")
+    with zipfile.ZipFile(tmp_path / "a.omex") as archive:
+        assert archive.testzip() is None
+        assert len(archive.read("results.csv").splitlines()) == 7

@@ -66,6 +66,25 @@ def test_the_largest_complication_is_one_of_dose(sparse: Assessment) -> None:
     assert found.number == percent(shown.probability)
 
 
+def test_the_report_shows_both_causes_and_says_what_is_assumed(case: Case) -> None:
+    text = 'disease = "NSCLC"\n[[drugs]]\nname = "durvalumab"\ndose = "1500 mg"\nfirst_day = "7 day"\n'
+    answer = assess(case, read_patient(text + 'interval = "28 day"\ndoses = 4\n'), quick=True)
+    row = next(row for row in answer.toxicity.rows if row.label == "Pneumonitis")
+    assert row.radiation is not None
+    assert row.immune is not None
+    page = render(answer)
+    for words in (
+        "assuming that they are independent of each other",
+        "offset, not a fitted dose-response",
+        percent(row.radiation.probability),
+        percent(row.immune.probability),
+        percent(row.combined.probability),
+        "ExtrapolationWarning: fitted on physical dose",
+    ):
+        assert words in page
+    assert "taken as independent" in card(answer, "Largest complication").how
+
+
 def test_edric_is_named_by_its_form(case: Case) -> None:
     found = assess(case, read_patient('disease = "esophageal"'), quick=True)
     edric = card(found, "EDRIC")

@@ -14,7 +14,7 @@ from abscopal.domain.patient import Patient
 from abscopal.domain.regimen import Regimen
 from abscopal.dose.dicom.intake import Case
 from abscopal.dose.dvh import DVH
-from abscopal.immune.model import diw_model
+from abscopal.immune.model import ParameterSet, diw_model
 from abscopal.knowledge.load import load
 from abscopal.radiobiology.isoeffect import bed
 from abscopal.regimens.candidates import SHEET, Candidate
@@ -22,7 +22,7 @@ from abscopal.regimens.decide import Decision, Judged, Problem
 from abscopal.regimens.judge import Costing, Estimate
 from abscopal.regimens.limits import Limits, OrganDose, present_limits, read_limit
 from abscopal.window.course import experiment_for
-from abscopal.window.ensemble import parameter_scatter
+from abscopal.window.ensemble import shipped_set, standard_ensemble
 
 NOT_ORGANS = (*TARGET_ROLES, "EXTERNAL")
 
@@ -43,6 +43,7 @@ def regimen_problem(
     prefer: str = "distant",
     draws: int | None = None,
     seed: int = 0,
+    parameter_set: ParameterSet | None = None,
 ) -> Problem:
     """The search problem of one patient.
 
@@ -66,6 +67,8 @@ def regimen_problem(
         Also compute complication probabilities, which takes the most time.
     prefer, draws, seed
         As in `Problem`; draws of the immune model.
+    parameter_set : {"set_b", "posterior"}, optional
+        Of the immune model; by default the calibrated one where it is shipped.
 
     Raises
     ------
@@ -83,9 +86,11 @@ def regimen_problem(
         if (limit.organ, limit.statistic) not in replaced
     ]
     sheet = load(SHEET)
-    setup, notes = experiment_for(course.regimen)
-    setup = replace(setup, model=diw_model(modulators=tuple(modulators)), fraction_days=())
-    scatter = parameter_scatter(setup.model, int(sheet["draws"]) if draws is None else draws, seed=seed)
+    used = shipped_set() if parameter_set is None else parameter_set
+    setup, notes = experiment_for(course.regimen, used)
+    model = diw_model(modulators=tuple(modulators), parameter_set=used)
+    setup = replace(setup, model=model, fraction_days=())
+    scatter = standard_ensemble(model, used, int(sheet["draws"]) if draws is None else draws, seed=seed)
     return Problem(
         setup=setup,
         ensemble=replace(scatter, notes=(*scatter.notes, *notes)),

@@ -15,10 +15,14 @@ from abscopal.domain.regimen import Regimen
 from abscopal.pharmacology.drugs import drug_class
 from abscopal.regimens.search import Alternative, Cost
 from abscopal.window.course import Placement, window_for
-from abscopal.window.ensemble import parameter_scatter
+from abscopal.window.ensemble import shipped_set, standard_ensemble
 from abscopal.window.surface import Surface, Window, gain_surface
 from abscopal.window.uncertainty import Spread, WindowUncertainty, ablate_window, window_uncertainty
 
+MODELS = {
+    "set_b": "dose-immune window model, mouse reference set B",
+    "posterior": "dose-immune window model, calibrated on mouse experiments",
+}
 LEVELS = (0.5, 0.8)
 DRAWS = 200
 SEED = 20260204
@@ -32,7 +36,7 @@ def place_course(course: Course, *, quick: bool = False) -> WindowAnswer:
     quick : bool
         Leave out ablations and parameter scatter.
     """
-    placement = window_for(course.regimen)
+    placement = window_for(course.regimen, parameter_set=shipped_set())
     surface = gain_surface(experiment=placement.experiment, synergy=False)
     n = placement.n_fractions
     ablations: dict[str, Window] = {}
@@ -41,7 +45,7 @@ def place_course(course: Course, *, quick: bool = False) -> WindowAnswer:
         ablations = ablate_window(n=n, experiment=placement.experiment)
         ablations.pop("full")
         setup = placement.experiment
-        draws = parameter_scatter(setup.model, DRAWS, seed=SEED, fixed=setup.parameters)
+        draws = standard_ensemble(setup.model, setup.parameter_set, DRAWS, seed=SEED)
         scatter = window_uncertainty(n, ensemble=draws, experiment=setup)
     return _answer(course, placement, surface, ablations, scatter)
 
@@ -55,7 +59,7 @@ def _answer(
 ) -> WindowAnswer:
     classes = sorted({drug_class(dose.drug) for dose in course.regimen.drug_doses})
     return WindowAnswer(
-        model="dose-immune window model, mouse reference set B",
+        model=MODELS[placement.experiment.parameter_set],
         ici_class=" + ".join(classes) or "reference anti-CTLA-4 (the course has no ICI)",
         n_fractions=placement.n_fractions,
         dose_per_fraction_gy=placement.dose_per_fraction,
@@ -74,8 +78,13 @@ def _answer(
         map_doses_gy=tuple(surface.doses.tolist()),
         map_fractions=tuple(int(n) for n in surface.n_fractions),
         map_gain=tuple(tuple(np.round(row, 5).tolist()) for row in surface.gain),
-        notes=(*placement.notes, *([] if scatter is None else scatter.notes[-1:])),
+        notes=(*placement.notes, *([] if scatter is None else draw_notes(scatter, placement))),
     )
+
+
+def draw_notes(scatter: WindowUncertainty, placement: Placement) -> list[str]:
+    """What the draws are, without the notes of the placement itself."""
+    return [note for note in scatter.notes if note not in placement.notes]
 
 
 def window_bounds_of(window: Window) -> Bounds:

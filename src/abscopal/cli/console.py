@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from abscopal.domain.progress import report_to
+from abscopal.domain.progress import is_watched, report_to
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -64,7 +64,13 @@ def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str
 
 @contextmanager
 def progress_bars() -> Iterator[None]:
-    """Show a bar on standard error for each piece of tracked work inside the block."""
+    """Show a bar on standard error for each piece of tracked work inside the block.
+
+    Where a caller of the command already watches its progress, nothing is drawn.
+    """
+    if is_watched():
+        yield
+        return
     from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())

@@ -1,13 +1,23 @@
 """`abscopal interchange`: models in and out of the formats of other programs."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from abscopal.cli.console import JsonOption, print_json, print_table, progress_bars, screen
+from abscopal.cli.window import IntervalOption, OffOption
+
+if TYPE_CHECKING:
+    from abscopal.domain.regimen import Regimen
+    from abscopal.equations.model import Model
 
 app = typer.Typer(no_args_is_help=True, help="Models and experiments in the formats of other programs.")
+
+DoseOption = Annotated[float, typer.Option(min=0, max=100, help="Dose per fraction [Gy].")]
+FractionsOption = Annotated[int, typer.Option(min=0, max=60, help="Number of fractions.")]
+StartOption = Annotated[float, typer.Option(min=0, help="Day of the first fraction.")]
+DrugOption = Annotated[list[str] | None, typer.Option("--drug", help="NAME:MG:DAYS; may be repeated.")]
 
 
 @app.command("sbml-suite")
@@ -39,23 +49,41 @@ def sbml_suite(
 @app.command("export")
 def export(
     out: Annotated[Path, typer.Option(help="SBML file to write (.xml).")],
-    dose: Annotated[float, typer.Option(min=0, max=100, help="Dose per fraction [Gy].")] = 8.0,
-    fractions: Annotated[int, typer.Option(min=0, max=60, help="Number of fractions.")] = 3,
-    start: Annotated[float, typer.Option(min=0, help="Day of the first fraction.")] = 7.0,
-    interval: Annotated[float, typer.Option(min=0.01, help="Days between fractions.")] = 1.0,
-    drug: Annotated[list[str] | None, typer.Option("--drug", help="NAME:MG:DAYS; may be repeated.")] = None,
-    off: Annotated[list[str] | None, typer.Option("--off", help="Mechanism to leave out; may be repeated.")] = None,
+    dose: DoseOption = 8.0,
+    fractions: FractionsOption = 3,
+    start: StartOption = 7.0,
+    interval: IntervalOption = 1.0,
+    drug: DrugOption = None,
+    off: OffOption = None,
 ) -> None:
     """Write the two-lesion mouse reference model and a regimen as SBML Level 3 Version 2."""
-    from abscopal.cli.arms import drug_doses, regimen_of
-    from abscopal.immune.model import diw_model
     from abscopal.interchange.sbml_write import write_sbml
     from abscopal.report.html import write_whole
 
-    doses = [given for text in drug or [] for given in drug_doses(text)]
-    regimen = regimen_of(dose, fractions, start, doses, interval=interval)
-    write_whole(out, write_sbml(diw_model(switches=dict.fromkeys(off or [], False)), regimen))
+    model, regimen = _reference(dose, fractions, start, interval, drug, off)
+    write_whole(out, write_sbml(model, regimen))
     screen().print(f"model {out}", markup=False)
+
+
+@app.command("archive")
+def archive(
+    out: Annotated[Path, typer.Option(help="Archive to write (.omex).")],
+    until: Annotated[float, typer.Option(min=0.5, max=2000, help="Last day.")] = 40.0,
+    steps: Annotated[int, typer.Option(min=1, max=100_000, help="Rows after the first.")] = 200,
+    dose: DoseOption = 8.0,
+    fractions: FractionsOption = 3,
+    start: StartOption = 7.0,
+    interval: IntervalOption = 1.0,
+    drug: DrugOption = None,
+    off: OffOption = None,
+) -> None:
+    """Write the reference model, a regimen, its results and a figure as one COMBINE archive."""
+    from abscopal.interchange.omex import write_omex
+
+    model, regimen = _reference(dose, fractions, start, interval, drug, off)
+    with progress_bars():
+        write_omex(out, model, regimen, until, steps=steps)
+    screen().print(f"archive {out}", markup=False)
 
 
 @app.command("run")
@@ -85,3 +113,15 @@ def run(
         return
     last = [(name, f"{course[name][-1]:.6g}") for name in course.names]
     print_table(f"{made.model.name}, time {until:g}", ("symbol", "value"), last)
+
+
+def _reference(
+    dose: float, fractions: int, start: float, interval: float, drug: list[str] | None, off: list[str] | None
+) -> "tuple[Model, Regimen]":
+    """The reference model with what is left out, and the regimen of the options."""
+    from abscopal.cli.arms import drug_doses, regimen_of
+    from abscopal.immune.model import diw_model
+
+    doses = [given for text in drug or [] for given in drug_doses(text)]
+    regimen = regimen_of(dose, fractions, start, doses, interval=interval)
+    return diw_model(switches=dict.fromkeys(off or [], False)), regimen

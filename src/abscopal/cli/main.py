@@ -17,11 +17,13 @@ from abscopal.cli import (
     assess,
     blood,
     demo,
+    inference,
     interchange,
     knowledge,
     learned,
     regimens,
     sample,
+    serve,
     simulate,
     stratify,
     toxicity,
@@ -39,8 +41,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for module in (assess, blood, demo, regimens, sample, simulate, window):
+for module in (assess, blood, demo, regimens, sample, serve, simulate, window):
     module.add_to(app)
+app.add_typer(inference.app, name="inference")
 app.add_typer(interchange.app, name="interchange")
 app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(stratify.app, name="stratify")
@@ -60,9 +63,17 @@ def _root(
     _show_version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
     ] = False,
+    what_if: Annotated[
+        list[str] | None,
+        typer.Option("--what-if", help="Use another value of a sourced number in this run: `immune/diw:alpha=0.3`."),
+    ] = None,
     _debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Workbench for radiotherapy combined with immunotherapy. Research use only."""
+    if what_if:
+        from abscopal.cli.what_if import change_numbers
+
+        change_numbers(what_if)
 
 
 def main(arguments: list[str] | None = None) -> None:

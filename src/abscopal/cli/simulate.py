@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from abscopal.cli.console import JsonOption, print_json, print_table, progress_bars, screen
-from abscopal.cli.window import IciDaysOption, IntervalOption, NodeOption, OffOption, WeekdaysOption, build_experiment
+from abscopal.cli.window import (
+    IciDaysOption,
+    IntervalOption,
+    NodeOption,
+    OffOption,
+    Parameters,
+    WeekdaysOption,
+    build_experiment,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -128,7 +136,9 @@ def simulate(
         )  # fmt: skip
         return
     chosen = ici or ("none" if drug else _DEFAULT_ICI)
-    experiment = build_experiment(chosen, ici_days, interval, weekdays, off or [], node_dose)
+    experiment = build_experiment(
+        chosen, ici_days, interval, weekdays, off or [], node_dose, parameters=Parameters.set_b
+    )
     model = experiment.model
     if latex or example_spec:
         typer.echo(model.latex() if latex else _spec(model, scatter), nl=latex)

@@ -183,6 +183,48 @@ def benefit(
         console.print(f"page     {out / 'benefit.html'}", markup=False)
 
 
+@app.command()
+def phenotypes(
+    patients: Annotated[Path, typer.Argument(help="CSV with one row per patient.")],
+    column: ColumnOption = None,
+    unit: UnitOption = None,
+    disease: Annotated[str, typer.Option(help="Disease of every patient, for a file without that column.")] = "",
+    expression: Annotated[
+        Path | None, typer.Option(help="CSV of genes (rows, HGNC symbols) by patients (columns).")
+    ] = None,
+    expression_unit: Annotated[str, typer.Option(help="TPM, FPKM, counts, NanoString, log2(TPM+1) …")] = "TPM",
+    ici: Annotated[str, typer.Option(help="anti-PD-1, anti-PD-L1 or anti-CTLA-4.")] = "anti-PD-1",
+    draws: Annotated[int, typer.Option(min=10, max=5000, help="Draws of what is not known, per patient.")] = 60,
+    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder for the page, CSV and JSON.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What the mechanistic model suggests would hold each patient back; mouse-calibrated, not a prediction."""
+    from abscopal.assessment.phenotypes import window_phenotypes
+    from abscopal.pharmacology.drugs import drug_class
+    from abscopal.report.phenotype_page import between_text, phenotype_document, row, write_phenotypes
+    from abscopal.stratification.table import read_expression, read_patients
+
+    columns = {name: field for field, name in pairs(column, "--column").items()}
+    table = read_patients(patients, columns=columns, units=pairs(unit, "--unit"), disease=disease)
+    if expression is not None:
+        table = read_expression(expression, expression_unit, table)
+    with progress_bars():
+        found = window_phenotypes(table.patients, ici=drug_class(ici), draws=draws, seed=seed)
+    if out is not None:
+        write_phenotypes(found, out, manifest("stratify phenotypes", [patients, expression], seed))
+    if as_json:
+        print_json(phenotype_document(found))
+        return
+    headings = ("patient", "phenotype", "draws", "gain", "window", "no window", "from data")
+    print_table("Mechanistic, three fractions", headings, [row(one)[:7] for one in found.patients[:40]])
+    console = screen()
+    if len(found.patients) > 40:
+        console.print(f"{len(found.patients) - 40} more patients: --out or --json", markup=False)
+    for line in (between_text(found), *found.notes, *table.flags):
+        console.print(f"note     {line}", markup=False)
+
+
 def manifest(command: str, files: "Sequence[Path | None]", seed: int | None = None) -> dict[str, Any]:
     """Provenance of a result: version, digests of the files read, seed."""
     from abscopal.domain.manifest import make_manifest, sha256_file

@@ -11,6 +11,7 @@ import typer
 from abscopal.cli.console import JsonOption, plain, print_json, print_table, progress_bars, screen
 
 if TYPE_CHECKING:
+    from abscopal.immune.model import ParameterSet
     from abscopal.window.ensemble import Ensemble
     from abscopal.window.experiment import Experiment
     from abscopal.window.surface import Window
@@ -24,6 +25,7 @@ class Parameters(StrEnum):
     set_b = "set-b"
 
 
+SETS: "dict[Parameters, ParameterSet]" = {Parameters.posterior: "posterior", Parameters.set_b: "set_b"}
 IciOption = Annotated[
     str, typer.Option("--ici", help="Class (anti-CTLA-4, anti-PD-1, anti-PD-L1) or drug name; none for no ICI.")
 ]
@@ -40,7 +42,11 @@ DrawsOption = Annotated[int, typer.Option(min=1, max=5000, help="Draws of the pa
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of the draws.")]
 OutOption = Annotated[Path | None, typer.Option(help="Folder for figures (SVG), tables (CSV) and JSON.")]
 ParametersOption = Annotated[
-    Parameters, typer.Option("--parameters", help="Calibrated draws, or scatter around reference set B.")
+    Parameters | None,
+    typer.Option("--parameters", help="Calibrated draws (the default where shipped), or scatter around set B."),
+]
+AnimalsOption = Annotated[
+    int, typer.Option(min=0, max=100, help="Virtual animals for each draw; 0 for no variation between animals.")
 ]
 
 app = typer.Typer(invoke_without_command=True, help="The dose-immune window, its synergy, timing and sensitivity.")
@@ -70,9 +76,9 @@ def window(
     ablations: Annotated[bool, typer.Option("--ablations/--no-ablations", help="Also without each mechanism.")] = True,
     surface: Annotated[bool, typer.Option("--map/--no-map", help="Also the map over dose and fractions.")] = True,
     draws: DrawsOption = 200,
-    animals: Annotated[int, typer.Option(min=1, max=100, help="Virtual animals for each draw.")] = 1,
+    animals: AnimalsOption = 1,
     seed: SeedOption = 0,
-    parameters: ParametersOption = Parameters.set_b,
+    parameters: ParametersOption = None,
     out: OutOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -92,7 +98,7 @@ def window(
     held: dict[str, Any] = {"n": fractions, "total_dose": total_dose, "bed10": bed10, "level": level}
     maps: dict[str, Any] = {}
     with progress_bars():
-        ensemble = drawn(setup, parameters, draws, animals, seed)
+        ensemble = drawn(setup, draws, animals, seed)
         windows = {family: find_window(family, experiment=setup, **held) for family in FAMILIES}
         scatter = family_uncertainty(ensemble=ensemble, experiment=setup, **held)
         without = ablate_window(n=fractions, level=level, experiment=setup) if ablations else {}
@@ -141,9 +147,9 @@ def synergy(
     modulator: ModulatorOption = None,
     node_dose: NodeOption = 0.0,
     draws: DrawsOption = 100,
-    animals: Annotated[int, typer.Option(min=1, max=100, help="Virtual animals for each draw.")] = 20,
+    animals: AnimalsOption = 20,
     seed: SeedOption = 0,
-    parameters: ParametersOption = Parameters.set_b,
+    parameters: ParametersOption = None,
     out: OutOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -153,9 +159,7 @@ def synergy(
 
     setup = build_experiment(ici, ici_days, interval, weekdays, off, node_dose, modulator, parameters)
     with progress_bars():
-        found = combination_synergy(
-            dose, fractions, experiment=setup, ensemble=drawn(setup, parameters, draws, animals, seed)
-        )
+        found = combination_synergy(dose, fractions, experiment=setup, ensemble=drawn(setup, draws, animals, seed))
     answer = plain(found)
     if out is not None:
         rows = [
@@ -204,7 +208,7 @@ def timing(
     node_dose: NodeOption = 0.0,
     draws: DrawsOption = 200,
     seed: SeedOption = 0,
-    parameters: ParametersOption = Parameters.set_b,
+    parameters: ParametersOption = None,
     out: OutOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -215,7 +219,7 @@ def timing(
     setup = build_experiment(ici, ici_days, interval, weekdays, off, node_dose, modulator, parameters)
     days = parse_days(starts) if starts else None
     with progress_bars():
-        ensemble = drawn(setup, parameters, draws, 1, seed)
+        ensemble = drawn(setup, draws, 1, seed)
         radiation = setup.schedule(dose, fractions)
         start = ici_timing(radiation, days, experiment=setup, ensemble=ensemble)
         stop = ici_stopping(radiation, most_doses, experiment=setup, ensemble=ensemble)
@@ -256,7 +260,7 @@ def sensitivity(
     interval: IntervalOption = 1.0,
     off: OffOption = None,
     seed: SeedOption = 0,
-    parameters: ParametersOption = Parameters.set_b,
+    parameters: ParametersOption = None,
     out: OutOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -300,10 +304,11 @@ def build_experiment(
     off: list[str] | None,
     node_dose: float,
     modulators: list[str] | None = None,
-    parameters: Parameters = Parameters.set_b,
+    parameters: Parameters | None = None,
 ) -> "Experiment":
     """The two-lesion experiment with what the options change."""
     from abscopal.pharmacology.drugs import drug_class
+    from abscopal.window.ensemble import shipped_set
     from abscopal.window.experiment import reference_drugs, reference_experiment
 
     drugs = () if ici == "none" else reference_drugs(drug_class(ici))
@@ -316,19 +321,17 @@ def build_experiment(
         node_dose=node_dose,
         switches=dict.fromkeys(off or [], False),
         modulators=modulators or (),
-        parameter_set="posterior" if parameters == Parameters.posterior else "set_b",
+        parameter_set=shipped_set() if parameters is None else SETS[parameters],
     )
 
 
-def drawn(setup: "Experiment", parameters: Parameters, draws: int, animals: int, seed: int) -> "Ensemble":
-    """The draws the options ask for."""
-    from abscopal.window.ensemble import parameter_scatter, posterior_draws, with_variability
+def drawn(setup: "Experiment", draws: int, animals: int, seed: int) -> "Ensemble":
+    """The draws and animals the options ask for."""
+    from abscopal.window.ensemble import standard_ensemble
 
-    if parameters == Parameters.posterior:
-        ensemble = posterior_draws(draws, seed=seed)
-    else:
-        ensemble = parameter_scatter(setup.model, draws, seed=seed, fixed=setup.parameters)
-    return ensemble if animals == 1 else with_variability(ensemble, setup.model, animals, seed=seed)
+    return standard_ensemble(
+        setup.model, setup.parameter_set, draws, animals=animals, seed=seed, fixed=setup.parameters
+    )
 
 
 def parse_days(text: str) -> list[float]:

@@ -26,6 +26,11 @@ def report_to(sink: Sink) -> Iterator[None]:
         _sink.reset(token)
 
 
+def is_watched() -> bool:
+    """Whether somebody already shows progress."""
+    return _sink.get() is not None
+
+
 def track(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
     """Yield `items`, telling the installed sink how far along we are."""
     sink = _sink.get()

@@ -1,6 +1,6 @@
 """Draws of the model's parameters: from the prior, and from the posterior that ships with the package."""
 
-import tomllib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -150,7 +150,7 @@ def _posterior_draws() -> Draws:
         )
     text = table.read_text(encoding="utf-8").splitlines()
     values = np.array([[float(cell) for cell in line.split(",")] for line in text[1:]])
-    manifest = tomllib.loads((folder / "posterior.toml").read_text(encoding="utf-8"))
+    manifest = json.loads((folder / "posterior.json").read_text(encoding="utf-8"))
     return Draws(tuple(text[0].split(",")), values, manifest)
 
 

@@ -1,4 +1,4 @@
-"""The library behind SBML, imported when it is needed."""
+"""The libraries behind the formats, imported when they are needed."""
 
 import importlib
 from typing import Any
@@ -14,12 +14,49 @@ def libsbml() -> Any:
     UnsupportedError
         Without the extra `interchange`.
     """
+    return _module("libsbml", "reading or writing SBML", "interchange")
+
+
+def petab() -> Any:
+    """PEtab's library for its version 1.
+
+    Raises
+    ------
+    UnsupportedError
+        Without the extra `interchange`.
+    """
+    return _module("petab.v1", "reading or writing PEtab", "interchange")
+
+
+def yaml() -> Any:
+    """The module `yaml`, which PEtab's library brings.
+
+    Raises
+    ------
+    UnsupportedError
+        Without the extra `interchange`.
+    """
+    return _module("yaml", "reading PEtab", "interchange")
+
+
+def pypesto() -> Any:
+    """The module `pypesto`.
+
+    Raises
+    ------
+    UnsupportedError
+        Without the extra `inference`.
+    """
+    return _module("pypesto", "making a problem for pyPESTO", "inference")
+
+
+def _module(name: str, doing: str, extra: str) -> Any:
     try:
-        return importlib.import_module("libsbml")
+        return importlib.import_module(name)
     except ImportError as exc:
         raise UnsupportedError(
-            doing="reading or writing SBML",
-            found="no libSBML on this machine",
-            expected="the extra 'interchange'",
-            try_="pip install 'abscopal[interchange]'",
+            doing=doing,
+            found=f"no {name.partition('.')[0]} on this machine",
+            expected=f"the extra '{extra}'",
+            try_=f"pip install 'abscopal[{extra}]'",
         ) from exc

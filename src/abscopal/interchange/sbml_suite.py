@@ -1,7 +1,7 @@
 """Semantic test cases in the layout of the SBML Test Suite: run, compared, and counted by tag.
 
-A case is a folder `NNNNN` with `NNNNN-sbml-l3v2.xml`, `NNNNN-settings.txt`, `NNNNN-results.csv` and, for its tags,
-`NNNNN-model.m`. It passes if every value is within absolute + relative·|expected| of the settings.
+A case is a folder `NNNNN` with `NNNNN-sbml-l3v2.xml` (or an older level), `NNNNN-settings.txt`, `NNNNN-results.csv`
+and, for its tags, `NNNNN-model.m`. It passes if every value is within absolute + relative·|expected| of the settings.
 """
 
 import csv
@@ -25,6 +25,7 @@ FloatArray = NDArray[np.float64]
 Verdict = Literal["pass", "fail", "unsupported", "error"]
 _TIGHT = Tolerance(relative=1e-9, absolute=1e-12)
 _LARGEST_TABLE = 64 * 2**20
+_LEVELS = ("3v2", "3v1", "2v5", "2v4")
 _LISTED = ("variables", "amount", "concentration")
 
 
@@ -62,14 +63,14 @@ def run_suite(folder: Path) -> list[CaseResult]:
     InputError
         No case in the folder.
     """
-    cases = sorted(path.parent for path in folder.glob("*/*-sbml-l3v2.xml")) or [
-        path.parent for path in folder.glob("*-sbml-l3v2.xml")
+    cases = sorted({path.parent for path in folder.glob("*/*-settings.txt")}) or [
+        path.parent for path in folder.glob("*-settings.txt")
     ]
     if not cases:
         raise InputError(
             doing="looking for cases of the SBML Test Suite",
             found=f"none in {folder.name!r}",
-            expected="folders such as 00001 with 00001-sbml-l3v2.xml",
+            expected="folders such as 00001 with 00001-settings.txt",
             try_="the folder cases/semantic of the suite",
         )
     return [run_case(case) for case in track(cases, "running cases")]
@@ -83,7 +84,7 @@ def run_case(folder: Path) -> CaseResult:
         settings = _settings(folder / f"{name}-settings.txt")
         columns, expected = _table(folder / f"{name}-results.csv")
         days = expected[:, 0]
-        made = read_sbml(folder / f"{name}-sbml-l3v2.xml")
+        made = read_sbml(_newest(folder))
         found = simulate(made.model, [], days, side="after", start=float(settings["start"]), tolerance=_TIGHT)
     except UnsupportedError as exc:
         return CaseResult(name, "unsupported", f"{exc.found} ({exc.doing})", tags)
@@ -92,6 +93,18 @@ def run_case(folder: Path) -> CaseResult:
     if found.status != "ok":
         return CaseResult(name, "error", found.status, tags)
     return _compared(name, tags, made, found, columns, expected, settings)
+
+
+def _newest(folder: Path) -> Path:
+    """The model in the newest level it is there in."""
+    files = [folder / f"{folder.name}-sbml-l{level}.xml" for level in _LEVELS]
+    found = next((path for path in files if path.is_file()), None)
+    if found is None:
+        raise UnsupportedError(
+            doing=f"reading case {folder.name}", found="no file of a level that is read",
+            expected=" or ".join(f"l{level}" for level in _LEVELS), try_="a newer release of the suite",
+        )  # fmt: skip
+    return found
 
 
 def _compared(
@@ -170,7 +183,7 @@ def _table(path: Path) -> tuple[list[str], FloatArray]:
             doing=f"reading {path.name}", found="rows that are not numbers of one length in ascending time",
             expected="time and one column per variable", try_="the results file of the suite",
         )  # fmt: skip
-    return [cell.strip() for cell in rows[0]], values
+    return [cell.strip().rpartition("`")[2] for cell in rows[0]], values  # some name the model before the variable
 
 
 def _tags(path: Path) -> tuple[str, ...]:

@@ -26,11 +26,13 @@ def timed(model: Model) -> tuple[Model, tuple[Event, ...]] | None:
     tuple of Model and tuple of Event, or None
         Events ascend in time; those of one time are in the order of their priorities.
     """
+    if model.delays:
+        return None
     values = {symbol(p.name): sp.sympify(p.value) for p in model.parameters if p.value is not None}
     found: list[tuple[float, float, Event]] = []
     for condition in model.conditions:
         moment = _moment(condition, values)
-        if moment is None or model.delays:
+        if moment is None:
             return None
         day, priority = moment
         if day >= 0:

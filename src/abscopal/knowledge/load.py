@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from abscopal.domain.errors import KnowledgeError
+from abscopal.domain.errors import InputError, KnowledgeError
 from abscopal.domain.registry import unknown_name
 from abscopal.knowledge.schema import Number, SheetFile, Source, TableInfo
 
@@ -65,8 +66,9 @@ class Sheet:
         """The sourced number `key`."""
         if key not in self.content.numbers:
             raise unknown_name(f"reading from knowledge sheet '{self.name}'", key, list(self.content.numbers))
-        _note(f"{self.name}{SEPARATOR}{key}")
-        return self.content.numbers[key]
+        full = f"{self.name}{SEPARATOR}{key}"
+        _note(full)
+        return _changed(full, self.content.numbers[key])
 
     def __getitem__(self, key: str) -> float:
         """The scalar value of `key`, in its own unit."""
@@ -95,6 +97,44 @@ class Sheet:
             raise unknown_name(f"reading a table of '{self.name}'", key, list(self.content.tables))
         _note(f"{self.name}{SEPARATOR}{key}")
         return _table(self.name.split("/")[0], self.content.tables[key].file).copy()
+
+
+_changes: dict[str, float] = {}
+
+
+def change(key: str, value: float) -> None:
+    """Use `value` in place of a scalar number from now on, in this process; say so wherever it is shown.
+
+    For what-if runs. Call it before anything is computed: what was computed keeps the number it read.
+
+    Raises
+    ------
+    InputError
+        No such number, a vector or table, or a value outside the number's range.
+    """
+    _changes[key] = checked_change(key, value)
+
+
+def checked_change(key: str, value: float) -> float:
+    """`value`, if the number `key` may take it."""
+    entry = record(key).entry
+    limits = getattr(entry, "range", None)
+    scalar = isinstance(entry, Number) and not isinstance(entry.value, tuple)
+    if scalar and isfinite(value) and (not limits or limits[0] <= value <= limits[1]):
+        return value
+    raise InputError(
+        doing=f"changing {key} for a what-if run",
+        found=f"{value:g}" if scalar else "a table or a vector",
+        expected=f"a number from {limits[0]:g} to {limits[1]:g}" if limits else "a finite scalar number",
+        try_=f"`abscopal knowledge show {key}`",
+    )
+
+
+def _changed(key: str, number: Number) -> Number:
+    if key not in _changes:
+        return number
+    meaning = f"{number.meaning} [WHAT-IF: changed from {number.value:g} for this run]"
+    return number.model_copy(update={"value": _changes[key], "meaning": meaning, "status": "assumed"})
 
 
 @dataclass(frozen=True)
@@ -171,7 +211,8 @@ def record(key: str) -> Record:
     if entry_name not in pool:
         raise unknown_name(f"looking up '{key}'", entry_name, list(pool))
     entry = pool[entry_name]
-    return Record(key, entry, content.sources[entry.source])
+    shown = _changed(key, entry) if isinstance(entry, Number) else entry
+    return Record(key, shown, content.sources[entry.source])
 
 
 def catalogue() -> list[Record]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from abscopal.domain.progress import track
 from abscopal.domain.regimen import Regimen
+from abscopal.immune.model import ParameterSet
 from abscopal.knowledge.load import load
 from abscopal.radiobiology.isoeffect import bed, isoeffective_dose_per_fraction
 from abscopal.window.course import acting_doses, experiment_for
@@ -66,6 +67,7 @@ def isoeffective_alternatives(
     late_alpha_beta: float,
     cost: Callable[[Regimen, float], Cost],
     fraction_numbers: Sequence[int] | None = None,
+    parameter_set: ParameterSet = "set_b",
 ) -> tuple[Alternative, ...]:
     """Regimens of the tumour BED of `course`, largest immune gain first.
 
@@ -79,6 +81,8 @@ def isoeffective_alternatives(
         From a regimen and its dose ratio to what it costs outside the tumour.
     fraction_numbers : sequence of int, optional
         By default those of the knowledge sheet; the present number is always among them.
+    parameter_set : {"set_b", "posterior"}
+        Of the immune model.
 
     Returns
     -------
@@ -95,7 +99,7 @@ def isoeffective_alternatives(
     target = float(bed(course.fraction_doses[0], course.n_fractions, alpha_beta))
     candidates = _candidates(course, target, alpha_beta, fraction_numbers)
     rows = [
-        _judge(candidate, course, alpha_beta, late_alpha_beta, cost)
+        _judge(candidate, course, alpha_beta, late_alpha_beta, cost, parameter_set)
         for candidate in track(candidates, "alternative regimens", len(candidates))
     ]
     return tuple(sorted(rows, key=lambda row: -row.gain))
@@ -129,9 +133,10 @@ def _judge(
     alpha_beta: float,
     late_alpha_beta: float,
     cost: Callable[[Regimen, float], Cost],
+    parameter_set: ParameterSet,
 ) -> Alternative:
     dose, n = regimen.fraction_doses[0], regimen.n_fractions
-    experiment, _ = experiment_for(regimen)
+    experiment, _ = experiment_for(regimen, parameter_set)
     radiation = regimen.without_drugs()
     ratio = regimen.total_dose / course.total_dose
     return Alternative(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from abscopal.assessment.types import Assessment
 from abscopal.domain.risk import Risk
 from abscopal.knowledge.schema import MARKS
-from abscopal.report.numbers import percent
+from abscopal.report.numbers import percent, percent_range
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,10 @@ def _toxicity(a: Assessment) -> Card:
     how = f"{worst.endpoint}, {worst.organ} ({worst.model})"
     if highest is not worst:
         how += f"; {highest.endpoint} {percent(highest.probability)} ({highest.model}) holds a rate without dose"
+    free = a.toxicity.complication_free
+    if free is not None:
+        how += f"; none of {len(a.toxicity.complication_free_of)} complications with {percent(free.probability)}"
+        how += f" ({percent_range(*free.interval)}), taken as independent"
     return Card("Largest complication probability", percent(worst.probability), how, worst.status)
 
 

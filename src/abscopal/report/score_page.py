@@ -172,15 +172,15 @@ def draw_card(label: str, row: Sequence[Score], scores: Rows) -> str:
         for y, score in enumerate(reversed(shown)):
             peers = np.array(everyone[score.label])
             value = score.value or 0.0
-            axes.axhline(y, color=FAINT, linewidth=0.5, zorder=0)
+            axes.plot([0, 100], [y, y], color=FAINT, linewidth=0.5, zorder=0)
             if len(peers) >= 10 and np.ptp(peers) > 0:
                 percentile = 100 * float(np.mean(peers < value) + np.mean(peers == value) / 2)
                 axes.plot(percentile, y, "o", color=EVIDENCE_COLOUR[score.evidence], markersize=6)
             unit = "" if score.unit == "1" else " " + UNITS.get(score.unit, score.unit)
             text = f"{significant(value)}{unit}" + (f", {score.category}" if score.category else "")
-            axes.annotate(text[:90], (104, y), va="center", fontsize=7, color=INK)
+            axes.annotate(text[:70], (104, y), va="center", fontsize=7, color=INK)
         axes.set_yticks(range(len(shown)), [score.label for score in reversed(shown)], fontsize=7)
-        axes.set(xlim=(0, 190), xlabel="percentile among the patients of the file (where ten or more have the score)")
+        axes.set(xlim=(0, 210), xlabel="percentile among the patients of the file (where ten or more have the score)")
         axes.set_xticks([0, 25, 50, 75, 100])
         axes.grid(visible=False)
         # A standalone file has no page to take its colours from.

@@ -148,11 +148,13 @@ def simulate_many(
 
 
 def _require_kernel(model: Model) -> None:
-    if model.needs_history:
-        what = [*(delay.name for delay in model.delays), *(f"the condition of {c.impulse}" for c in model.conditions)]
+    if model.needs_history or not model.states:
+        what = [f"a value of the past, {delay.name}" for delay in model.delays]
+        what += [f"a condition, that of {c.impulse}" for c in model.conditions]
+        what += ["no states"]
         raise UnsupportedError(
             doing=f"compiling the model {model.name!r}",
-            found=f"a value of the past or a condition on states: {what[0]}",
+            found=what[0],
             expected="ordinary differential and difference equations with impulses at known times",
             try_="abscopal.simulation.solve.simulate, one patient at a time, or a transit chain for a delay",
         )

@@ -21,6 +21,7 @@ _PLAIN = {
     "patient_id": "pseudonym", "id": "pseudonym", "row_id": "pseudonym", "sample_id": "pseudonym", "pid": "pseudonym",
     "pseudonym": "pseudonym", "cancer_type": "disease", "disease": "disease", "tumour_type": "disease",
     "tumor_type": "disease", "sex": "sex", "gender": "sex",
+    "liver_metastases": "lesions.liver", "liver_metastasis": "lesions.liver",
     "prior_systemic_therapy": "history.prior_systemic_therapy", "psth": "history.prior_systemic_therapy",
 }  # fmt: skip
 """Columns without a unit."""
@@ -35,6 +36,7 @@ _NUMBERS = {
     "pdl1": "biomarkers.pd_l1_tps",
     "pd_l1_cps": "biomarkers.pd_l1_cps", "cps": "biomarkers.pd_l1_cps", "btmb": "biomarkers.btmb", "nlr": "labs.nlr",
     "alc_lln": "labs.alc_lln", "bmi": "bmi", "l3_muscle_area": "l3_muscle_area", "toposcore": "microbiome.toposcore",
+    "irradiated_volume": "lesions.irradiated", "other_volume": "lesions.other",
     "akkermansia": "microbiome.akkermansia", "rt_fractions": "radiotherapy.fractions",
     "rt_dose_per_fraction": "radiotherapy.dose_per_fraction", "mean_lung_dose": "radiotherapy.mean_lung_dose",
     "mean_heart_dose": "radiotherapy.mean_heart_dose", "integral_dose": "radiotherapy.integral_dose",
@@ -55,12 +57,18 @@ def recognise(name: str) -> Column | None:
     if key in _PLAIN:
         return Column(name, _PLAIN[key])
     if key in _NUMBERS:
-        return Column(name, _NUMBERS[key], field_units().get(_NUMBERS[key], "1"))
+        return Column(name, _NUMBERS[key], _held(key))
     for suffix, unit in sorted(_SUFFIXES.items(), key=lambda one: -len(one[0])):
         stem = key.removesuffix(suffix)
         if stem != key and stem in _NUMBERS:
             return Column(name, _NUMBERS[stem], unit)
     return None
+
+
+def _held(key: str) -> str:
+    """Unit in which the field of a recognised name is held."""
+    field = _NUMBERS[key]
+    return "cm^3" if field.startswith("lesions.") else field_units().get(field, "1")
 
 
 def known_fields() -> list[str]:

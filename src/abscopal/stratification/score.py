@@ -1,6 +1,6 @@
 """What a score is: a number with its class of evidence, its inputs and its limits."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self, get_args
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from abscopal.domain.patient import Patient
 from abscopal.domain.risk import Evidence
-from abscopal.knowledge.load import record
+from abscopal.knowledge.load import SEPARATOR, load, record
 from abscopal.knowledge.schema import Status
 
 RESERVED = "benefit"
@@ -83,8 +83,7 @@ class Card:
     @property
     def status(self) -> Status:
         """The least sure status among `keys`."""
-        order: tuple[Status, ...] = get_args(Status)
-        return max((_status(key) for key in self.keys), key=order.index)
+        return _least_sure([_status(key) for key in self.keys])
 
     def lacks(self, reason: str) -> Score:
         """The score without a value; `reason` names what is needed."""
@@ -113,8 +112,16 @@ NOT_COMPUTABLE = "not computable: "
 
 
 def _status(key: str) -> Status:
-    status = record(key).entry.status
-    return "uncertain" if status is None else status
+    entry = record(key).entry
+    if entry.status is not None:
+        return entry.status
+    name, _, table = key.partition(SEPARATOR)
+    return _least_sure(load(name).table(table)[getattr(entry, "status_column")])  # noqa: B009 - a table, which has one
+
+
+def _least_sure(statuses: Iterable[Status]) -> Status:
+    order: tuple[Status, ...] = get_args(Status)
+    return max(statuses, key=order.index)
 
 
 def missing(values: Mapping[str, object]) -> str:

@@ -268,6 +268,7 @@ def _patients(
             flags.append(f"line {line}: patient {label} appears again")
         labels[label] += 1
         document["pseudonym"] = label
+        _lesions(document)
         name = str(document.get("disease", disease))
         meant = disease_of(name, known)
         if meant is None:
@@ -290,10 +291,26 @@ def _grouped(flags: list[str]) -> list[str]:
     ]
 
 
+def _lesions(document: dict[str, object]) -> None:
+    """Volumes and liver metastases of a row as the lesions of a patient."""
+    told = document.pop("lesions", None)
+    if not isinstance(told, dict):
+        return
+    lesions = [
+        {"name": name, "site": "not given", "volume": told[name], "irradiated": name == "irradiated"}
+        for name in ("irradiated", "other")
+        if name in told
+    ]
+    if "liver" in told and lesions:
+        lesions[-1]["site"] = "liver" if told["liver"] else "not the liver"
+    document["lesions"] = lesions
+
+
 def _is_label(label: str) -> bool:
     return re.fullmatch(r"[A-Za-z0-9_-]{1,40}", label) is not None
 
 
+YES_OR_NO = {"history.prior_systemic_therapy", "lesions.liver"}
 PERCENT = {"biomarkers.pd_l1_tps", "microbiome.akkermansia"}
 YES, NO = {"1", "1.0", "true", "yes", "y"}, {"0", "0.0", "false", "no", "n"}
 SEXES = {"f": "female", "female": "female", "w": "female", "m": "male", "male": "male"}
@@ -301,7 +318,7 @@ SEXES = {"f": "female", "female": "female", "w": "female", "m": "male", "male": 
 
 def _value(column: Column, text: str, where: str) -> object:
     folded = text.casefold()
-    if column.field == "history.prior_systemic_therapy":
+    if column.field in YES_OR_NO:
         if folded in YES | NO:
             return folded in YES
         raise InputError(

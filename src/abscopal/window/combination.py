@@ -10,7 +10,7 @@ from abscopal.domain.errors import InputError
 from abscopal.domain.regimen import Regimen
 from abscopal.knowledge.load import load
 from abscopal.window.arms import RULES, Arms, run_courses
-from abscopal.window.ensemble import Ensemble, Values, parameter_scatter, with_variability
+from abscopal.window.ensemble import Ensemble, Values, standard_ensemble
 from abscopal.window.experiment import Experiment, reference_experiment
 from abscopal.window.surface import unsolved_note
 from abscopal.window.synergy import Verdict, bliss_excess, hsa_excess, loewe, log_synergy, smallest_dose
@@ -96,7 +96,7 @@ def combination_synergy(
     n : int
     experiment : Experiment, optional
     ensemble : Ensemble, optional
-        By default scatter of the parameters with several animals for each draw.
+        By default `standard_ensemble` with several animals for each draw.
 
     Raises
     ------
@@ -114,8 +114,12 @@ def combination_synergy(
             try_="--dose 8 --fractions 3 --ici anti-CTLA-4",
         )
     rules = load(RULES)
-    animals = ensemble or with_variability(
-        parameter_scatter(setup.model, int(rules["draws"]), fixed=setup.parameters), setup.model, int(rules["animals"])
+    animals = ensemble or standard_ensemble(
+        setup.model,
+        setup.parameter_set,
+        int(rules["draws"]),
+        animals=int(rules["animals"]),
+        fixed=setup.parameters,
     )
     arms, doses, multiples = _solve(setup, setup.schedule(dose, n), animals)
     whole = _whole_draws(arms.solved, animals)

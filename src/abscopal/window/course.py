@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from abscopal.domain.errors import InputError
 from abscopal.domain.regimen import DrugDose, Regimen
+from abscopal.immune.model import ParameterSet
 from abscopal.knowledge.load import load
 from abscopal.pharmacology.drugs import drug_class
 from abscopal.window.arms import RULES
@@ -59,7 +60,13 @@ class Placement:
     notes: tuple[str, ...]
 
 
-def window_for(regimen: Regimen, *, level: float = 0.5, doses: ArrayLike | None = None) -> Placement:
+def window_for(
+    regimen: Regimen,
+    *,
+    level: float = 0.5,
+    doses: ArrayLike | None = None,
+    parameter_set: ParameterSet = "set_b",
+) -> Placement:
     """Where this regimen lies in the dose-immune window of the mouse reference set.
 
     Drug doses are taken by class and day: each counts as one reference mouse dose. Without any
@@ -73,6 +80,8 @@ def window_for(regimen: Regimen, *, level: float = 0.5, doses: ArrayLike | None 
         Share of the largest gain that bounds the window. [1]
     doses : array, optional
         Doses per fraction of the curve; by default 1 to 30 Gy by 1. [Gy]
+    parameter_set : {"set_b", "posterior"}
+        Of the model.
 
     Returns
     -------
@@ -94,7 +103,7 @@ def window_for(regimen: Regimen, *, level: float = 0.5, doses: ArrayLike | None 
             try_="a regimen with radiation",
         )
     radiation = Regimen(fraction_days=_offsets(regimen), fraction_doses=regimen.fraction_doses, name=regimen.name)
-    setup, notes = experiment_for(regimen)
+    setup, notes = experiment_for(regimen, parameter_set)
     window = find_window(n=radiation.n_fractions, doses=doses, level=level, experiment=setup)
     dose = radiation.total_dose / radiation.n_fractions
     gain = setup.gain(radiation)
@@ -114,13 +123,15 @@ def window_for(regimen: Regimen, *, level: float = 0.5, doses: ArrayLike | None 
     )
 
 
-def experiment_for(regimen: Regimen) -> tuple[Experiment, tuple[str, ...]]:
+def experiment_for(regimen: Regimen, parameter_set: ParameterSet = "set_b") -> tuple[Experiment, tuple[str, ...]]:
     """The mouse experiment with a patient's fraction days and ICI schedule, and what was assumed.
 
     Parameters
     ----------
     regimen : Regimen
         Drugs by generic name or class.
+    parameter_set : {"set_b", "posterior"}
+        Of the model.
 
     Returns
     -------
@@ -135,8 +146,8 @@ def experiment_for(regimen: Regimen) -> tuple[Experiment, tuple[str, ...]]:
     drugs, notes = _drugs_on_map(regimen)
     days = _offsets(regimen)
     interval, weekdays = _pattern(days)
-    setup = replace(reference_experiment(drugs=drugs, interval=interval, weekdays=weekdays), fraction_days=days)
-    return setup, notes
+    setup = reference_experiment(drugs=drugs, interval=interval, weekdays=weekdays, parameter_set=parameter_set)
+    return replace(setup, fraction_days=days), notes
 
 
 def _offsets(regimen: Regimen) -> tuple[float, ...]:

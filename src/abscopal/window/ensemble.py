@@ -10,6 +10,7 @@ from abscopal.domain.errors import InputError
 from abscopal.domain.registry import unknown_name
 from abscopal.equations.model import Model
 from abscopal.immune.draws import load_draws
+from abscopal.immune.model import ParameterSet
 from abscopal.knowledge.load import load
 
 FloatArray = NDArray[np.float64]
@@ -121,6 +122,51 @@ def posterior_draws(draws: int | None = None, *, seed: int = 0) -> Ensemble:
         again = " drawn again, with replacement,"
     note = f"{n} draws{again} of the {len(shipped)} of the posterior that was calibrated on mouse experiments."
     return Ensemble(columns, n, 1, (note,))
+
+
+def shipped_set() -> ParameterSet:
+    """`posterior` where calibrated draws ship with the package, else `set_b`."""
+    try:
+        load_draws("posterior")
+    except InputError:
+        return "set_b"
+    return "posterior"
+
+
+def standard_ensemble(
+    model: Model,
+    parameter_set: ParameterSet,
+    draws: int,
+    *,
+    animals: int = 1,
+    seed: int = 0,
+    fixed: Mapping[str, float] | None = None,
+) -> Ensemble:
+    """What is not known about a parameter set, times the variation between animals.
+
+    Parameters
+    ----------
+    model : Model
+        Made with this parameter set.
+    parameter_set : {"set_b", "posterior"}
+        Scatter around reference set B, or draws of the calibration.
+    draws : int
+    animals : int
+        Animals for each draw; 0 for none of their variation.
+    seed : int
+    fixed : mapping, optional
+        As in `parameter_scatter`.
+
+    Raises
+    ------
+    InputError
+        As `parameter_scatter`, `posterior_draws` and `with_variability`.
+    """
+    if parameter_set == "posterior":
+        ensemble = posterior_draws(draws, seed=seed)
+    else:
+        ensemble = parameter_scatter(model, draws, seed=seed, fixed=fixed)
+    return with_variability(ensemble, model, animals, seed=seed) if animals else ensemble
 
 
 def with_variability(ensemble: Ensemble, model: Model, animals: int, *, seed: int = 0) -> Ensemble:

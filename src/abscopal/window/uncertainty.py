@@ -8,10 +8,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from abscopal.domain.progress import track
 from abscopal.domain.registry import unknown_name
+from abscopal.immune.model import REPAIRS
 from abscopal.knowledge.load import load
 from abscopal.window.arms import RULES
 from abscopal.window.bounds import Bounds, window_bounds
-from abscopal.window.ensemble import Ensemble, parameter_scatter
+from abscopal.window.ensemble import Ensemble, standard_ensemble
 from abscopal.window.experiment import Experiment, reference_experiment
 from abscopal.window.surface import FAMILIES, Family, Surface, Window, family_schedules, find_window, unsolved_note
 
@@ -131,7 +132,7 @@ def window_uncertainty(
     n, family, doses, total_dose, bed10, level, experiment
         As in `find_window`.
     ensemble : Ensemble, optional
-        By default `parameter_scatter` with the sheet's number of draws and scatter.
+        By default `standard_ensemble` with the sheet's number of draws and no variation between animals.
 
     Raises
     ------
@@ -141,7 +142,8 @@ def window_uncertainty(
         No animal could be solved.
     """
     setup = experiment or reference_experiment()
-    animals = ensemble or parameter_scatter(setup.model, int(load(RULES)["draws"]), fixed=setup.parameters)
+    draws = int(load(RULES)["draws"])
+    animals = ensemble or standard_ensemble(setup.model, setup.parameter_set, draws, animals=0, fixed=setup.parameters)
     pairs = family_schedules(family, n=n, doses=doses, total_dose=total_dose, bed10=bed10)
     arms = setup.arms([setup.schedule(dose, count) for dose, count in pairs], animals)
     notes = (*setup.notes(), *animals.notes, *unsolved_note(arms.solved))
@@ -180,7 +182,7 @@ def surface_uncertainty(surface: Surface, n: int, level: float = 0.5) -> WindowU
 
 
 def ablate_window(
-    mechanisms: Sequence[str] = ABLATIONS,
+    mechanisms: Sequence[str] | None = None,
     *,
     n: int = 3,
     family: Family = "n fixed",
@@ -192,8 +194,8 @@ def ablate_window(
 
     Parameters
     ----------
-    mechanisms : sequence of str
-        Switches of the model.
+    mechanisms : sequence of str, optional
+        Switches of the model; by default the immune ones that are on.
     n, family, doses, level, experiment
         As in `find_window`.
 
@@ -208,11 +210,12 @@ def ablate_window(
         Unknown mechanism, with the close match.
     """
     setup = experiment or reference_experiment()
-    known = list(setup.model.switches)
-    for name in mechanisms:
+    known = setup.model.switches
+    chosen = [name for name in (*ABLATIONS, *REPAIRS) if known.get(name)] if mechanisms is None else mechanisms
+    for name in chosen:
         if name not in known:
-            raise unknown_name("leaving out a mechanism", name, known)
-    models = {"full": setup.model} | {f"no {name}": setup.model.with_switches(**{name: False}) for name in mechanisms}
+            raise unknown_name("leaving out a mechanism", name, list(known))
+    models = {"full": setup.model} | {f"no {name}": setup.model.with_switches(**{name: False}) for name in chosen}
     return {
         label: find_window(family, n=n, doses=doses, level=level, experiment=replace(setup, model=model))
         for label, model in track(models.items(), "ablations", len(models))

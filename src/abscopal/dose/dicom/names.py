@@ -99,6 +99,11 @@ def vocabulary() -> set[str]:
     return {word for name in texts for word in _words(name)} | LEFT | RIGHT | HELPERS | set(TARGETS)
 
 
+def standard_names() -> list[str]:
+    """Every TG-263 name of the synonym table, both sides of paired organs."""
+    return _Synonyms.read().standard_names()
+
+
 @dataclass(frozen=True)
 class _Synonyms:
     by_words: Mapping[str, str]  # words run together

@@ -5,7 +5,7 @@ become residents after a few days; only radiation tells them apart. Daily fracti
 that the first of them drew in, which spaced fractions spare.
 """
 
-from abscopal.equations.symbolic import exp, maximum
+from abscopal.equations.symbolic import exp
 from abscopal.immune.mechanisms.effectors import resident_survival
 from abscopal.immune.mechanisms.parts import Parts
 
@@ -23,6 +23,6 @@ def add_arrivals(p: Parts) -> None:
             p.m.rate(f"A_{i}", "becoming resident", -kmat * A)
             p.m.rate(f"A_{i}", "death", -dE * A)
             p.m.rate(f"A_{i}", "exhaustion", -ex * A, needs=["exhaustion"])
-            left = A * p.average(i, lambda dose: exp(-aA * dose), d)
-            p.m.update("fraction", f"A_{i}", left)
-            p.m.update("fraction", f"E_{i}", maximum(0, E - A) * resident_survival(p, i) + left)
+            arrived, resident = p.average(i, lambda dose: exp(-aA * dose), d), resident_survival(p, i)
+            p.m.update("fraction", f"A_{i}", A * arrived)
+            p.m.update("fraction", f"E_{i}", E * resident + A * (arrived - resident))

@@ -1,0 +1,1 @@
+"""What the evidence says about the dose-immune model: likelihood, calibration, identifiability, ablations."""

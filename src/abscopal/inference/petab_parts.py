@@ -1,0 +1,94 @@
+"""The volume rows of the calibration as the parts of a PEtab problem, for others' tools.
+
+PEtab has no signs, orders or cures, so those rows stay behind; volumes of the one line that has them (TSA) and all
+parameters that they can move go along.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtri
+
+from abscopal.equations.model import Model
+from abscopal.equations.pieces import Quantity
+from abscopal.equations.symbolic import symbol
+from abscopal.immune.arms import arm
+from abscopal.inference.ablation import FULL, variant
+from abscopal.inference.observations import Observation, of_split
+from abscopal.inference.parameters import REFERENCE_LINE, fitted_priors
+from abscopal.knowledge.load import load
+from abscopal.simulation.events import Event
+
+EVIDENCE = "evidence/dose_immune"
+
+
+@dataclass(frozen=True, eq=False)
+class PetabParts:
+    """What a PEtab writer needs.
+
+    Attributes
+    ----------
+    model : Model
+        With the quantities `size_0` and `size_1`, viable and doomed volume. [mm³]
+    arms : mapping of name to events
+    measurements : DataFrame
+        Columns arm, observable, day [day] and value [mm³].
+    noise : mapping of observable to float
+        Standard deviation of the logarithm.
+    bounds : mapping of parameter to (low, high)
+        First and 99th percentile of its prior.
+    log_priors : mapping of parameter to (mean, sd)
+        Of the natural logarithm, for those that are log-normal.
+    """
+
+    model: Model
+    arms: dict[str, tuple[Event, ...]]
+    measurements: pd.DataFrame
+    noise: dict[str, float]
+    bounds: dict[str, tuple[float, float]]
+    log_priors: dict[str, tuple[float, float]]
+
+
+def petab_parts() -> PetabParts:
+    """The parts; one animal stands for its group."""
+    rows = [one for one in of_split("calibration") if one.kind == "volume" and one.weight > 0]
+    rows = [one for one in rows if arm(one.arms[0][0]).line == REFERENCE_LINE]
+    measured = pd.DataFrame([line for one in rows for line in _lines(one)]).drop_duplicates(ignore_index=True)
+    named = measured["arm"].astype(str).unique()
+    noise = {f"{one.readout}_e{one.threshold:g}".replace(".", "p"): one.threshold for one in rows}
+    made = fitted_priors()
+    spread = made.values(np.outer([-float(ndtri(0.99)), 0, float(ndtri(0.99)), 1], np.ones(len(made.names))))
+    columns = dict(zip(made.names, spread.T, strict=True))
+    model = variant(FULL).with_values({name: float(column[1]) for name, column in columns.items()})
+    columns = {name: columns[name] for name in made.names if name in {one.name for one in model.parameters}}
+    normal = set(np.array(made.names)[~made.uniform])
+    return PetabParts(
+        model=with_sizes(model),
+        arms={str(name): arm(str(name)).events for name in named},
+        measurements=measured,
+        noise=noise,
+        bounds={name: (float(column[0]), float(column[2])) for name, column in columns.items()},
+        log_priors={
+            name: (float(np.log(column[1])), float(np.log(column[3] / column[1])))
+            for name, column in columns.items()
+            if name in normal
+        },
+    )
+
+
+def with_sizes(model: Model) -> Model:
+    """The model with the volume of each lesion as a quantity."""
+    sizes = tuple(
+        Quantity(f"size_{i}", "mm^3", f"volume of lesion {i}", symbol(f"V_{i}") + symbol(f"M_{i}")) for i in (0, 1)
+    )
+    return replace(model, pieces=replace(model.pieces, quantities=(*model.pieces.quantities, *sizes)))
+
+
+def _lines(one: Observation) -> list[dict[str, object]]:
+    """Volume of the arm and of its untreated control, in mm³."""
+    row = load(EVIDENCE).table("observations").iloc[one.row]
+    name = f"{one.readout}_e{one.threshold:g}".replace(".", "p")
+    day = one.arms[0][1]
+    pairs = ((one.arms[0][0], "arm_value"), (one.references[0][0], "control_value"))
+    return [{"arm": who, "observable": name, "day": day, "value": float(row[column])} for who, column in pairs]

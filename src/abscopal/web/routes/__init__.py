@@ -1,0 +1,1 @@
+"""What the browser asks for: each route validates, calls a room, and answers."""

@@ -1,0 +1,161 @@
+"""The window under sliders: one course now, the map around it, and the bands that follow."""
+
+from functools import lru_cache
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from abscopal.immune.model import diw_model
+from abscopal.web.routes.shared import SessionOf
+from abscopal.window.bounds import Bounds
+from abscopal.window.curves import course_curves
+from abscopal.window.ensemble import Ensemble, parameter_scatter
+from abscopal.window.experiment import Experiment, reference_drugs, reference_experiment
+from abscopal.window.surface import find_window, gain_surface
+from abscopal.window.uncertainty import ablate_window, bound_setters, setter_text, window_uncertainty
+
+router = APIRouter(prefix="/window", tags=["window"])
+IMMUNE = "immune/diw:"
+MAP_DOSES = tuple(float(dose) for dose in (1, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 18, 20, 24, 30))
+MAP_FRACTIONS = (1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30)
+BAND = (0.05, 0.5, 0.95)
+BAND_DRAWS = 40
+
+
+class Course(BaseModel):
+    """Where the sliders stand."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dose: Annotated[float, Field(ge=0.5, le=30)] = 8.0
+    fractions: Annotated[int, Field(ge=1, le=40)] = 3
+    interval: Annotated[float, Field(ge=0.25, le=28)] = 1.0
+    ici: Literal["anti-CTLA-4", "anti-PD-1", "anti-PD-L1", "none"] = "anti-CTLA-4"
+    ici_start: Annotated[float, Field(ge=-12, le=42)] = 2.0
+    node_dose: Annotated[float, Field(ge=0, le=20)] = 0.0
+    off: tuple[str, ...] = ()
+    on: tuple[str, ...] = ()
+
+
+@router.get("/mechanisms")
+def mechanisms() -> dict[str, bool]:
+    """The model's switches, and whether each is on."""
+    return dict(diw_model().switches)
+
+
+@router.post("/point")
+def point(course: Course, session: SessionOf) -> dict[str, Any]:
+    """Gain, synergy, curves and window of one course; the point estimate."""
+    setup = _setup(course, session.what_if)
+    radiation = setup.schedule(course.dose, course.fractions)
+    curves = course_curves(setup, radiation)
+    synergy = setup.synergy(radiation)
+    return {
+        "gain": setup.gain(radiation),
+        "bliss_excess": synergy.bliss_excess,
+        "log_synergy": synergy.log_synergy,
+        "readout_day": setup.readout_day(radiation),
+        "days": curves.days.tolist(),
+        "curves": {arm: {name: values[0].tolist() for name, values in c.items()} for arm, c in curves.values.items()},
+        "command": _command(course, session.what_if),
+        "notes": setup.notes(),
+    }
+
+
+@router.post("/map")
+def gain_map(course: Course, session: SessionOf) -> dict[str, Any]:
+    """The map around the course, and the window of its row."""
+    setup = _setup(course, session.what_if)
+    surface = gain_surface(MAP_DOSES, MAP_FRACTIONS, experiment=setup, synergy=False)
+    window = find_window(n=course.fractions, experiment=setup)
+    return {
+        "doses_gy": list(MAP_DOSES),
+        "fractions": list(MAP_FRACTIONS),
+        "gain": surface.gain.tolist(),
+        "window": {"text": window.text(), **_bounds(window.bounds)},
+        "curve": {"dose_gy": window.doses.tolist(), "gain": window.gain.tolist()},
+    }
+
+
+@router.post("/bands")
+def bands(course: Course, session: SessionOf) -> dict[str, Any]:
+    """What the uncertainty of the parameters makes of the curves and of the bounds."""
+    setup = _setup(course, session.what_if)
+    radiation = setup.schedule(course.dose, course.fractions)
+    animals, origin = _animals(setup)
+    curves = course_curves(setup, radiation, animals, points=40)
+    spread = {
+        arm: {name: np.quantile(values, BAND, axis=0).tolist() for name, values in c.items()}
+        for arm, c in curves.values.items()
+        if arm in {"both", "ici"}
+    }
+    gains = setup.arms([radiation], animals).gain()[:, 0]
+    return {
+        "days": curves.days.tolist(),
+        "curves": spread,
+        "gain": np.quantile(gains, BAND).tolist(),
+        "p_gain": float((gains > 0).mean()),
+        "origin": origin,
+    }
+
+
+@router.post("/why")
+def why(course: Course, session: SessionOf) -> dict[str, Any]:
+    """Which mechanism sets each bound, by leaving each one out."""
+    setup = _setup(course, session.what_if)
+    windows = {"full": find_window(n=course.fractions, experiment=setup)}
+    windows |= ablate_window(n=course.fractions, experiment=setup)
+    animals, origin = _animals(setup)
+    told = window_uncertainty(course.fractions, ensemble=animals, experiment=setup)
+    setters = bound_setters(windows)
+    return {
+        "windows": {name: {"text": one.text(), **_bounds(one.bounds)} for name, one in windows.items()},
+        "lower": setter_text(setters, "low"),
+        "upper": setter_text(setters, "high"),
+        "uncertainty": told.text(),
+        "origin": origin,
+    }
+
+
+def _setup(course: Course, what_if: dict[str, float]) -> Experiment:
+    changed = tuple((key.removeprefix(IMMUNE), value) for key, value in what_if.items() if key.startswith(IMMUNE))
+    return _experiment(course, tuple(sorted(changed)))
+
+
+@lru_cache(maxsize=256)
+def _experiment(course: Course, changed: tuple[tuple[str, float], ...]) -> Experiment:
+    setup = reference_experiment(
+        drugs=() if course.ici == "none" else reference_drugs(course.ici),
+        switches=dict.fromkeys(course.off, False) | dict.fromkeys(course.on, True),
+        parameters=dict(changed),
+        interval=course.interval,
+        node_dose=course.node_dose,
+    )
+    return setup.starting_ici(course.ici_start)
+
+
+def _animals(setup: Experiment) -> tuple[Ensemble, str]:
+    """Parameter sets to draw bands with."""
+    return parameter_scatter(setup.model, BAND_DRAWS, fixed=setup.parameters), "parameter scatter, no posterior"
+
+
+def _bounds(bounds: Bounds) -> dict[str, Any]:
+    return {
+        "lower_gy": bounds.low,
+        "peak_gy": bounds.peak,
+        "upper_gy": bounds.high,
+        "open_below": bounds.open_low,
+        "open_above": bounds.open_high,
+        "found": bounds.found,
+        "gain_max": bounds.gain_max,
+    }
+
+
+def _command(course: Course, what_if: dict[str, float]) -> str:
+    words = ["abscopal", *(f"--what-if {key}={value!r}" for key, value in what_if.items()), "window"]
+    words += [f"--fractions {course.fractions}", f"--ici {course.ici}", f"--interval {course.interval:g}"]
+    words += [f"--node-dose {course.node_dose:g}"] if course.node_dose else []
+    words += [f"--off {name}" for name in course.off]
+    return " ".join(words)

@@ -1,0 +1,101 @@
+// A page that runs one command: its form, its progress, its numbers and files.
+
+import { get, post, send } from "./api.js";
+import { el, showProblem } from "./dom.js";
+import { follow } from "./job.js";
+
+export async function show(page, { views, about }) {
+  if (views.length === 1) return showOne(page, views[0], about);
+  const place = el("div", {});
+  let leave = () => {};
+  const choose = async (view) => {
+    leave();
+    place.replaceChildren();
+    for (const button of tabs.children) button.setAttribute("aria-pressed", String(button.textContent === view.title));
+    leave = await showOne(place, view, about);
+  };
+  const tabs = el("div", { class: "row" }, views.map((view) => el("button", { class: "quiet", onclick: () => choose(view) }, view.title)));
+  page.append(tabs, place);
+  await choose(views[0]);
+  return () => leave();
+}
+
+async function showOne(page, view, about) {
+  const cases = await get("/api/cases");
+  const values = {};
+  const preview = el("pre", { tabindex: "0" });
+  const result = el("div", {});
+  let stop = () => {};
+
+  const refresh = async () => {
+    const answer = await post(`/api/views/${view.name}/command`, { values });
+    preview.textContent = answer.command ?? `not yet complete: ${answer.lacks}; expected ${answer.expected}`;
+  };
+
+  async function run(event) {
+    event.preventDefault();
+    stop();
+    const job = await post(`/api/views/${view.name}/run`, { values });
+    stop = follow(result, job);
+  }
+
+  const fields = await Promise.all(view.fields.map((field) => control(field, { cases, about, set: (value) => { values[field.name] = value; refresh().catch(() => {}); }, values })));
+  page.append(
+    el("p", { class: "about" }, view.about),
+    el("div", { class: "two" },
+      el("form", { class: "panel", onsubmit: run }, fields, el("div", { class: "row" }, el("button", { type: "submit" }, "Run")), el("h3", {}, "Command line"), preview),
+      result),
+  );
+  await refresh();
+  return () => stop();
+}
+
+async function control(field, context) {
+  const id = `f-${field.name}`;
+  const help = el("span", { class: "help", id: `${id}-help` }, field.help);
+  const label = el("label", { for: id }, field.label + (field.required ? " (needed)" : ""), help);
+  const given = { id, "aria-describedby": `${id}-help` };
+  if (field.default !== null && field.kind !== "case" && field.kind !== "file") context.values[field.name] = field.default;
+  const set = (value) => context.set(value === "" ? null : value);
+  if (field.kind === "case") return el("div", {}, label, caseChoice(given, context, field));
+  if (field.kind === "file") return el("div", {}, label, ...fileChoice(given, context, field));
+  if (field.kind === "choice") {
+    const options = field.choices.map((choice) => el("option", { value: choice, selected: choice === field.default }, choice));
+    if (field.default === null) options.unshift(el("option", { value: "" }, ""));
+    return el("div", {}, label, el("select", { ...given, onchange: (e) => set(e.target.value) }, options));
+  }
+  if (field.kind === "flag") return el("div", {}, el("label", { for: id }, el("input", { ...given, type: "checkbox", checked: field.default === true, onchange: (e) => set(e.target.checked) }), field.label, help));
+  const numeric = field.kind === "number" || field.kind === "integer";
+  const read = (text) => (text === "" ? null : field.many ? text.split(",").map((part) => part.trim()) : numeric ? Number(text) : text);
+  return el("div", {}, label, el("input", {
+    ...given, type: numeric && !field.many ? "number" : "text", value: field.default === null ? "" : String(field.default),
+    min: field.minimum === undefined ? null : String(field.minimum ?? ""), max: field.maximum === undefined ? null : String(field.maximum ?? ""),
+    step: field.kind === "integer" ? "1" : "any", onchange: (e) => set(read(e.target.value)),
+  }));
+}
+
+function caseChoice(given, { cases, set, values }, field) {
+  if (!cases.length) return el("p", {}, "No case is open. ", el("a", { href: "#case" }, "Open one"), ".");
+  values[field.name] = cases[0].case;
+  return el("select", { ...given, onchange: (e) => set(e.target.value) },
+    cases.map((one, k) => el("option", { value: one.case }, `Case ${k + 1}: ${one.plan?.label || "no plan"}, ${one.dose.max_gy.toFixed(1)} Gy`)));
+}
+
+function fileChoice(given, { about, set, values }, field) {
+  const columns = el("p", { class: "help" });
+  const upload = async (content, suffix) => {
+    const kept = await send(`/api/files?suffix=${encodeURIComponent(suffix)}`, content);
+    columns.textContent = kept.columns.length ? `Columns: ${kept.columns.join(", ")}` : "Taken.";
+    set(kept.file);
+  };
+  const picker = el("input", { ...given, type: "file", accept: ".csv,.toml,.json,.skops", onchange: (e) => {
+    const [file] = e.target.files;
+    if (file) upload(file, file.name.slice(file.name.lastIndexOf("."))).catch(() => {});
+  } });
+  if (field.name !== "patient") return [picker, columns];
+  const text = el("textarea", { id: `${given.id}-text`, spellcheck: false, "aria-label": "patient.toml" });
+  text.value = about.example_patient;
+  const use = el("button", { type: "button", class: "quiet", onclick: () => upload(text.value, ".toml").catch(() => {}) }, "Use this text");
+  upload(text.value, ".toml").catch((error) => showProblem(error.parts ?? { found: String(error) }));
+  return [picker, el("details", {}, el("summary", {}, "Write it here"), text, el("div", { class: "row" }, use)), columns];
+}

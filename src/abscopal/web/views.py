@@ -1,0 +1,106 @@
+"""The pages that run a command, by tab. Case, window, knowledge and jobs have pages of their own."""
+
+from abscopal.domain.registry import unknown_name
+from abscopal.web.forms import View
+
+VIEWS: dict[str, View] = {
+    view.name: view
+    for view in (
+        View("Assess", "Assess a patient", "Every question for one patient, joined in one report.", ("assess",)),
+        View(
+            "Window",
+            "Window with its ablations",
+            "The dose-immune window of the mouse-calibrated model: bounds, uncertainty, and what sets each bound.",
+            ("window",),
+        ),
+        View(
+            "Window",
+            "Synergy",
+            "Bliss, highest single agent and Loewe for volume, control and abscopal response.",
+            ("window", "synergy"),
+        ),
+        View("Window", "Timing", "What if the ICI started, or stopped, on another day.", ("window", "timing")),
+        View(
+            "Window",
+            "Sensitivity",
+            "Sobol indices of the bounds: which parameters decide.",
+            ("window", "sensitivity"),
+        ),
+        View(
+            "Window",
+            "Simulate a course",
+            "The two-lesion mouse model over time, one patient or a virtual population.",
+            ("simulate",),
+            "course.csv",
+        ),
+        View(
+            "Regimens",
+            "Search regimens",
+            "Other regimens within limits on tumour, organs and calendar, and what each costs.",
+            ("regimens",),
+        ),
+        View(
+            "Blood & lymphocytes",
+            "Blood dose of a case",
+            "Dose to circulating blood, the lymphocyte course that may follow, and immune dose indices.",
+            ("blood",),
+        ),
+        View(
+            "Toxicity",
+            "Risks of a case",
+            "Complications by organ and grade, from radiation, from the ICI and from both, with intervals.",
+            ("toxicity", "assess"),
+        ),
+        View(
+            "Toxicity",
+            "Two plans side by side",
+            "The difference in risk between two plans, or two regimens, with its interval.",
+            ("toxicity", "compare"),
+        ),
+        View(
+            "Toxicity",
+            "Fit a model",
+            "A model of a complication from a table of your own, held to account inside resampling.",
+            ("toxicity", "fit"),
+        ),
+        View("Toxicity", "Models", "Every published model, offset and anchor with its status.", ("toxicity", "models")),
+        View(
+            "Stratify",
+            "Score patients",
+            "Every score that can be computed for each row of a table, and why the others cannot. "
+            "These scores are prognostic.",
+            ("stratify", "score"),
+        ),
+        View(
+            "Stratify",
+            "Fit a model",
+            "A prognostic model from a cohort of your own: survival or response, with its model card.",
+            ("stratify", "fit"),
+        ),
+        View(
+            "Stratify",
+            "Validate a model",
+            "How a saved model does on other patients: discrimination, calibration, decisions.",
+            ("stratify", "validate"),
+        ),
+        View(
+            "Trials",
+            "Evidence",
+            "The randomised evidence, pooled, with heterogeneity, contrasts, influence and what is missing.",
+            ("trials", "evidence"),
+        ),
+    )
+}
+
+
+def view_of(name: str) -> View:
+    """The view called `name`.
+
+    Raises
+    ------
+    ModelError
+        No such view, with the close matches.
+    """
+    if name not in VIEWS:
+        raise unknown_name("opening a view", name, list(VIEWS))
+    return VIEWS[name]

@@ -1,0 +1,81 @@
+"""A server in memory, and one that listens, for the tests of the workbench."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+pytest.importorskip("fastapi", reason="the web extra is not installed")
+
+from fastapi.testclient import TestClient
+
+from abscopal.cli.main import app as root
+from abscopal.cli.main import main
+from abscopal.web.app import create_app
+from abscopal.web.settings import Settings
+
+TOKEN = "a-token-for-tests-only"  # noqa: S105 - opens nothing but these tests
+OURS = {"X-Abscopal": "1"}
+BASE_COOKIE = "abscopal_session"
+
+
+def settings(folder: Path, **changes: object) -> Settings:
+    return Settings(state=folder, token=TOKEN, token_is_shared=True, **changes)  # type: ignore[arg-type]
+
+
+def opened(app: object) -> TestClient:
+    """A browser with a session of its own."""
+    client = TestClient(app, base_url="http://127.0.0.1:8765", headers=OURS)  # type: ignore[arg-type]
+    assert client.get("/open", params={"token": TOKEN}, follow_redirects=False).status_code == 303
+    return client
+
+
+@pytest.fixture
+def app(tmp_path: Path, thorax_case: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+    """A server whose sample is built already: building it takes seconds."""
+    built = SimpleNamespace(folder=thorax_case)
+    monkeypatch.setattr("abscopal.dose.sample.thorax.build_thorax", lambda *_: built)
+    application = create_app(settings(tmp_path / "state"), root, main)
+    with TestClient(application):  # starts and stops the job runner
+        yield application
+
+
+@pytest.fixture
+def client(app: object) -> TestClient:
+    return opened(app)
+
+
+def finished(client: TestClient, job_id: str, seconds: float = 60.0) -> dict[str, object]:
+    """The job once it is over."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        job = client.get(f"/api/jobs/{job_id}").json()
+        if job["state"] not in {"queued", "running"}:
+            return job
+        time.sleep(0.1)
+    raise AssertionError(f"job still {job['state']}")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server that listens on this machine, with the token that opens it."""
+    import socket
+
+    import uvicorn
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    application = create_app(settings(tmp_path_factory.mktemp("served"), port=port), root, main)
+    config = uvicorn.Config(application, host="127.0.0.1", port=port, log_level="warning", access_log=False)
+    running = uvicorn.Server(config)
+    thread = threading.Thread(target=running.run, daemon=True)
+    thread.start()
+    while not running.started:
+        time.sleep(0.05)
+    yield f"http://127.0.0.1:{port}/open?token={TOKEN}"
+    running.should_exit = True
+    thread.join(20)
