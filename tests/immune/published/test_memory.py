@@ -17,10 +17,10 @@ def test_average_of_a_growing_exponential(states: int) -> None:
     u = m.state("u", "1", "what is remembered", initial=1.0)
     m.rate("u", "growth", 0.7 * one * u)
     legendre_memory(m, "held", "1", "average", u, 2.0, lambda s: 0.75 * s * (2.0 - s), states=states)
-    days = np.array([3.0, 5.0, 8.0])
+    days = np.array([6.0, 8.0])  # the start, a jump, is forgotten by then
     found = simulate(m.build(), [], days, tolerance=Tolerance(relative=1e-9, absolute=1e-12))["held"]
     expected = [quad(lambda s, t=t: 0.75 * s * (2.0 - s) * np.exp(0.7 * (t - s)), 0.0, 2.0)[0] for t in days]
-    assert found == pytest.approx(expected, rel=1e-5 if states == 8 else 1e-6)
+    assert found == pytest.approx(expected, rel=1e-5 if states == 8 else 1e-7)
 
 
 def test_nothing_is_remembered_before_the_start() -> None:
