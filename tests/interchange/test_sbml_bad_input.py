@@ -75,6 +75,14 @@ def test_refused(text, kind, found):
         read_sbml(text)
 
 
+def test_formulas_nested_without_end():
+    deep = "<apply><minus/>" * 5000 + "<cn>1</cn>" + "</apply>" * 5000
+    with pytest.raises(InputError, match="nested more than"):
+        read_sbml(document(ONE, ("Rules", rule("rate", "x", deep))))
+    allowed = "<apply><minus/>" * 150 + "<cn>1</cn>" + "</apply>" * 150
+    assert read_sbml(document(ONE, ("Rules", rule("rate", "x", allowed)))).model.states[0].name == "x"
+
+
 def test_bytes_that_are_not_text_and_files_that_are_too_large(tmp_path, monkeypatch):
     path = tmp_path / "m.xml"
     path.write_bytes(document(ONE).encode("utf-16"))

@@ -20,7 +20,7 @@ MOST_LEVELS = 60
 
 def split_term(term: str) -> tuple[str, str]:
     """Transform ("" for none) and column of a term."""
-    transform, _, name = term.rpartition(":")
+    transform, _, name = term.partition(":")
     return (transform, name) if transform in TRANSFORMS else ("", term)
 
 

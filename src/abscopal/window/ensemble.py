@@ -190,7 +190,8 @@ def with_variability(ensemble: Ensemble, model: Model, animals: int, *, seed: in
     for k, name in enumerate(spreads):
         columns[name] = columns.get(name, np.full(n, centres[name])) * factors[:, k]
     doubtful = [name for name in spreads if load(VARIABILITY).number(name).status == "uncertain"]
-    note = f"{animals} animal(s) for each draw differ in {', '.join(spreads)} (assumed spreads"
+    who = "The animals of different draws" if animals == 1 else f"{animals} animals for each draw"
+    note = f"{who} differ in {', '.join(spreads)} (assumed spreads"
     note += f"; that of {', '.join(doubtful)} is uncertain)." if doubtful else ")."
     return Ensemble(columns, ensemble.draws, ensemble.animals * animals, (*ensemble.notes, note))
 
