@@ -15,14 +15,13 @@ from abscopal.assessment.immune import (
 from abscopal.assessment.organs import case_dvhs, summarise_structures
 from abscopal.assessment.plan import Course, late_alpha_beta, plan_course, summarise
 from abscopal.assessment.provenance import parameter_rows
-from abscopal.assessment.regimens import choices_of, regimen_problem, verdict_of
+from abscopal.assessment.regimens import choices_of, default_grid, regimen_problem, verdict_of
 from abscopal.assessment.types import Assessment, ChecklistRow
 from abscopal.assessment.window import SEED, alternative_row, cost_of, place_course
 from abscopal.domain.manifest import make_manifest
 from abscopal.domain.patient import Patient
 from abscopal.dose.dicom.intake import Case
 from abscopal.knowledge.load import parameters_sha256, record_use
-from abscopal.regimens.candidates import Grid
 from abscopal.regimens.decide import search_regimens
 from abscopal.regimens.search import isoeffective_alternatives
 from abscopal.window.ensemble import shipped_set
@@ -102,7 +101,7 @@ def _compute(case: Case, patient: Patient, course: Course, *, quick: bool) -> di
     )
     choices = search_regimens(
         regimen_problem(case, patient, course, dvhs=dvhs, blood=blood, complications=not quick, seed=SEED),
-        Grid(gaps=(1.0, 2.0)),
+        default_grid(course, gaps=(1.0,)),
     )
     edric = immune_edric(exposure, patient, course.n_fractions)
     return {
