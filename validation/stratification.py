@@ -14,6 +14,7 @@ import pandas as pd
 from benchmarks.pseudo_values import measure
 from lifelines import CoxPHFitter
 from sklearn.metrics import roc_auc_score
+from validation.sections import write_page
 
 from abscopal.knowledge.load import load
 from abscopal.stratification.benefit.analyse import BenefitAnalysis, analyse_benefit
@@ -31,7 +32,6 @@ from abscopal.stratification.scores.radiosensitivity import (
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"
-TARGET = ROOT / "docs" / "validation" / "stratification.md"
 RECORD = Path(__file__).with_name("benefit_simulations.json")
 COLUMNS = {
     "tmb_mut_per_mb": "TMB", "pdl1_tps_pct": "PD_L1", "prior_systemic_therapy": "PSTH", "albumin_g_dl": "albumin",
@@ -362,7 +362,7 @@ def main() -> None:
         examples=loris_examples(), cohorts=loris_cohorts(), others=other_scores(), simulations=simulations(),
         trials=trials(), speed=speed(),
     )  # fmt: skip
-    TARGET.write_text(text, encoding="utf-8")
+    write_page("stratification.md", text)
 
 
 if __name__ == "__main__":

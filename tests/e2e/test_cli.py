@@ -18,7 +18,17 @@ def test_version_and_help() -> None:
     done = abscopal("--version")
     assert done.returncode == 0
     assert done.stdout.startswith("abscopal ")
-    for words in ([], ["assess"], ["sample"], ["window"], ["simulate"], ["knowledge"], ["knowledge", "show"], ["demo"]):
+    for words in (
+        [],
+        ["assess"],
+        ["sample"],
+        ["window"],
+        ["simulate"],
+        ["interchange"],
+        ["knowledge"],
+        ["knowledge", "show"],
+        ["demo"],
+    ):
         done = abscopal(*words, "--help")
         assert done.returncode == 0, done.stderr
         assert "Usage" in done.stdout

@@ -26,6 +26,14 @@ def test_score_writes_a_page_a_table_and_cards(tmp_path):
     assert json.loads((tmp_path / "out" / "scores.json").read_text())["manifest"]["inputs"]
 
 
+def test_the_names_of_columns_are_listed():
+    rows = json.loads(abscopal("stratify", "columns", "--json").stdout)
+    units = {row["column"]: row["unit"] for row in rows}
+    assert units["albumin"] == "g/dL"
+    assert units["irradiated_volume"] == "cm^3"
+    assert units["nlr"] == "1"
+
+
 def test_score_refuses_what_is_wrong(tmp_path):
     path = tmp_path / "patients.csv"
     assert_refused(abscopal("stratify", "score", str(path)), "no such file")

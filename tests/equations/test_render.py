@@ -2,6 +2,7 @@
 
 import pytest
 
+from abscopal.equations.builder import ModelBuilder
 from abscopal.equations.render import equations, name_in_latex
 from abscopal.immune.model import diw_model
 
@@ -42,6 +43,17 @@ def test_switched_off_mechanisms_are_not_printed() -> None:
     assert r"\mathrm{kX}" in full.latex()
     assert r"\mathrm{kX}" not in off.latex()
     assert "X_0" not in set(off.table()["symbol"])
+
+
+def test_values_of_the_past_are_printed_with_their_lag():
+    m = ModelBuilder("lagged")
+    y = m.state("y", "1", "state", initial=1.0)
+    k, tau = m.parameter("k", "1/day", "rate", value=1.0), m.parameter("tau", "day", "lag", value=2.0)
+    m.rate("y", "loss", -k * m.delayed("was", "1", "past", y, tau))
+    model = m.build()
+    assert r"\mathrm{was} &= y \;|\; t - \tau" in model.latex()
+    row = model.table().set_index("symbol").loc["was"]
+    assert (row["kind"], row["value"]) == ("delay", "tau")
 
 
 def test_table_gives_values_as_numbers_and_initial_values_in_parameters() -> None:

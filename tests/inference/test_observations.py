@@ -54,3 +54,10 @@ def test_every_arm_named_exists() -> None:
     named = {name for one in observations() for name, _ in (*one.arms, *one.references)}
     assert named <= set(arms())
     assert {one.kind for one in observations()} <= {*NUMERIC, "sign", "presence", "change", "rank", "cure"}
+
+
+def test_effects_are_reported_as_seen_or_not() -> None:
+    seen = {one.row: one.reported for one in observations() if one.kind == "presence"}
+    assert set(seen.values()) <= {0.0, 1.0, None}
+    # 36 % against 18 % and 41.7 % against 19.7 % responded in two trials, 29 % against 34.5 % in the third
+    assert (seen[85], seen[86], seen[87]) == (1, 0, 1)

@@ -416,6 +416,42 @@ CASES = {
         "",
         "",
     ),
+    "00025": (
+        "EventPriority, EventIsPersistent, EventIsNotPersistent, EventUsesAssignmentTimeValues",
+        document(
+            ("Parameters", "".join(parameter(n, 0.0, "false") for n in ("on", "x", "y", "z"))),
+            (
+                "Events",
+                "".join(
+                    event(ap("geq", TIME, 1.75), {"on": value}, priority=priority)
+                    for value, priority in ((1.0, 9.0), (0.0, 8.0), (1.0, 7.0), (0.0, 6.0), (1.0, 5.0))
+                )
+                + event(ap("gt", "on", 0.5), {"x": ap("plus", "x", 1.0)}, priority=1.0, then="false")
+                + event(ap("gt", "on", 0.5), {"y": ap("plus", "y", 1.0)}, priority=1.0)
+                + event(
+                    ap("gt", "on", 0.5), {"z": ap("plus", "z", 1.0)}, priority=1.0, then="false", persistent="false"
+                ),
+            ),
+        ),
+        {"x": np.where(STEP, 3.0, 0.0), "y": np.where(STEP, 1.0, 0.0), "z": np.where(STEP, 1.0, 0.0)},
+        "",
+        "",
+    ),
+    "00026": (
+        "EventPriority computed anew after each event",
+        document(
+            ("Parameters", parameter("a", 0.0, "false") + parameter("b", 1.0, "false")),
+            (
+                "Events",
+                event(ap("geq", TIME, 1.75), {"a": 1.0, "b": 0.0}, priority=10.0)
+                + event(ap("geq", TIME, 1.75), {"a": 2.0, "b": 1.0}, priority=ap("times", "b", 2.0))
+                + event(ap("geq", TIME, 1.75), {"a": 3.0, "b": 2.0}, priority=ap("times", "a", 2.0)),
+            ),
+        ),
+        {"a": np.where(STEP, 2.0, 0.0), "b": np.ones(9)},
+        "",
+        "",
+    ),
 }
 
 UNSUPPORTED = {

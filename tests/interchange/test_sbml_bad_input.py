@@ -75,6 +75,22 @@ def test_refused(text, kind, found):
         read_sbml(text)
 
 
+def test_a_size_that_nothing_uses_may_be_missing():
+    nameless = compartment().replace(' size="1.0"', "")
+    made = read_sbml(document(("Compartments", nameless), ("Species", species("A", 2.0, only="true"))))
+    assert [state.name for state in made.model.states] == ["A"]
+    with pytest.raises(InputError, match="'C' on line 3"):
+        read_sbml(document(("Compartments", nameless), ("Species", species("A", 2.0))))
+
+
+def test_formulas_nested_without_end():
+    deep = "<apply><minus/>" * 5000 + "<cn>1</cn>" + "</apply>" * 5000
+    with pytest.raises(InputError, match="nested more than"):
+        read_sbml(document(ONE, ("Rules", rule("rate", "x", deep))))
+    allowed = "<apply><minus/>" * 150 + "<cn>1</cn>" + "</apply>" * 150
+    assert read_sbml(document(ONE, ("Rules", rule("rate", "x", allowed)))).model.states[0].name == "x"
+
+
 def test_bytes_that_are_not_text_and_files_that_are_too_large(tmp_path, monkeypatch):
     path = tmp_path / "m.xml"
     path.write_bytes(document(ONE).encode("utf-16"))

@@ -18,7 +18,7 @@ from abscopal.learning.metrics.brier import (
 from abscopal.learning.metrics.calibration import calibration
 from abscopal.learning.metrics.decision import net_benefit, treat_all
 from abscopal.learning.metrics.discrimination import auc, auc_at, harrell_c, uno_c
-from abscopal.learning.product_limit import cumulative_incidence, kaplan_meier
+from abscopal.learning.product_limit import cumulative_incidence, kaplan_meier, partial_likelihood_fit
 from tests.learning.simulated import survival_cohort, truth
 
 TIME = np.array([1.0, 2, 2, 3, 5, 5, 8])
@@ -34,6 +34,14 @@ def test_kaplan_meier_against_lifelines():
     ours = kaplan_meier(y[:, 0], y[:, 1] == 1)
     at = np.arange(0.0, 15.0)
     np.testing.assert_allclose(ours(at), theirs.survival_function_at_times(at), atol=1e-12)
+
+
+def test_partial_likelihood_against_lifelines():
+    from abscopal.learning.estimators.cox import PenalisedCox
+
+    X, y, _, _ = survival_cohort(300)
+    found = partial_likelihood_fit(X, y[:, 0], y[:, 1] == 1)
+    np.testing.assert_allclose(found, PenalisedCox(0.0).fit(X, y).coef_, atol=1e-4)
 
 
 def test_aalen_johansen_by_hand():

@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from abscopal.domain.errors import ModelError, UnsupportedError
 from abscopal.equations.builder import ModelBuilder
 from abscopal.equations.pieces import TIME, Argument
+from abscopal.simulation.dataset import describe
 from abscopal.simulation.events import Event
 from abscopal.simulation.many import simulate_many
 from abscopal.simulation.solve import simulate
+from abscopal.simulation.summaries import Summary
 
 
 def lagged(history=None, **lag):
@@ -116,10 +118,24 @@ def test_what_delays_may_not_be():
         m.build()
 
 
-def test_compiled_kernels_say_that_they_have_no_memory():
-    with pytest.raises(UnsupportedError, match="value of the past") as caught:
-        simulate_many(lagged(), [], [1.0])
-    assert "simulate" in caught.value.try_
+def test_many_patients_one_by_one_with_their_own_lags_starts_and_courses():
+    days, tau = np.array([0.5, 2.0, 3.5]), np.array([0.5, 1.0, 1.7])
+    courses = [[], [Event(1.0, "add", {"more": 0.5}), Event(3.4, "add", {"more": 0.1})], []]
+    given = {"parameters": {"tau": tau}, "initial": {"y": np.array([1.0, 1.0, 2.0])}, "horizon": 4.0}
+    found = simulate_many(lagged(), courses, days, **given)
+    assert found.status.values.tolist() == [5, 5, 5]
+    np.testing.assert_allclose(found.y[0], [by_steps(t, 1.0, 0.5) for t in days], atol=1e-6)
+    for k, start in ((1, 1.0), (2, 2.0)):
+        alone = simulate(lagged(), courses[k], days, parameters={"tau": tau[k]}, initial={"y": start}, horizon=4.0)
+        np.testing.assert_allclose(found.y[k], alone["y"], atol=1e-7)
+        np.testing.assert_allclose(found.shown[k], alone["shown"], atol=1e-7)
+        assert found.final.values[k, 0] == pytest.approx(alone["y"][-1], abs=1e-7)
+
+
+def test_summaries_and_sensitivities_need_a_kernel():
+    for asked in ({"summaries": [Summary("y", "minimum")]}, {"sensitivities": ["k"]}):
+        with pytest.raises(UnsupportedError, match="value of the past, was"):
+            simulate_many(lagged(), [], [1.0], **asked)
 
 
 def test_a_run_that_fails_says_so():
@@ -130,3 +146,8 @@ def test_a_run_that_fails_says_so():
     assert "y fell to" in found.status
     assert found["y"][0] == pytest.approx(0.2)
     assert np.isnan(found["y"][1])
+    many = simulate_many(m.build(), [], [0.4, 2.0])
+    assert many.status.item() == 6
+    assert many.y.values[0, 0] == pytest.approx(0.2)
+    assert np.isnan(many.y.values[0, 1])
+    assert "stopped by the reference solver" in describe(many, 0)

@@ -10,6 +10,7 @@ from abscopal.domain.regimen import Regimen
 from abscopal.equations.builder import ModelBuilder
 from abscopal.equations.pieces import Argument
 from abscopal.equations.symbolic import exp
+from abscopal.simulation.control import Control
 from abscopal.simulation.events import Event
 from abscopal.simulation.many import simulate_many
 from abscopal.simulation.solve import simulate
@@ -102,6 +103,12 @@ def test_a_clock_with_a_first_step_and_a_later_start():
 def test_explicit_events_of_a_clock_are_further_steps():
     result = simulate_many(growing(), [Event(0.5, "day")], [1.0], parameters={"b": 0.0})
     np.testing.assert_allclose(result.N.values[0], [121.0])
+
+
+def test_the_reference_takes_each_step_once_where_the_kernel_gave_up():
+    found = simulate_many(growing(), [Event(0.5, "day")], [1.0, 5.0], horizon=9.0, control=Control(max_steps=2))
+    assert found.status.item() == 5
+    np.testing.assert_allclose(found.N.values[0], closed(np.array([2, 6]), 1.1, 3.0), rtol=1e-9)
 
 
 def test_patients_differ_and_equal_single_runs():

@@ -175,6 +175,27 @@ def test_impossible_signatures_are_refused(tmp_path, old, new, match):
         read_signature(path)
 
 
+def test_extraction_asks_for_the_processing_of_the_signature(monkeypatch, tmp_path):
+    seen = {}
+
+    class Module:
+        @staticmethod
+        def extract_features(**options):
+            seen.update(options)
+            return [pd.DataFrame({"sample_name": ["x"], "stat_mean": [15.0], "count": np.array([3])})]
+
+    monkeypatch.setitem(sys.modules, "mirp", Module)
+    path = tmp_path / "signature.toml"
+    path.write_text(SIGNATURE)
+    signature = read_signature(path)
+    found = extract_features(signature, tmp_path / "ct", tmp_path / "contour")
+    assert found == {"stat_mean": 15.0, "count": 3.0}
+    assert signature.score(found).value == pytest.approx(2.5)
+    assert seen["new_spacing"] == [1.0, 1.0, 1.0]
+    assert seen["base_discretisation_method"] == "fixed_bin_size"
+    assert seen["base_discretisation_bin_width"] == 25.0
+
+
 def test_extraction_needs_its_package_and_a_region(monkeypatch, tmp_path):
     signature = RadiomicSignature.model_validate(
         {"name": "x", "source": "x", "population": "x", "resampling": (1, 1, 1), "bin_width": 25,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from abscopal.assessment.drugs import summarise_drugs
-from abscopal.assessment.evidence import evidence_of, toxicity_of, trials_of
+from abscopal.assessment.evidence import evidence_of, scores_of, toxicity_of, trials_of
 from abscopal.assessment.immune import (
     exposure_of,
     immune_alc,
@@ -15,17 +15,15 @@ from abscopal.assessment.immune import (
 from abscopal.assessment.organs import case_dvhs, summarise_structures
 from abscopal.assessment.plan import Course, late_alpha_beta, plan_course, summarise
 from abscopal.assessment.provenance import parameter_rows
-from abscopal.assessment.regimens import choices_of, regimen_problem, verdict_of
+from abscopal.assessment.regimens import choices_of, default_grid, regimen_problem, verdict_of
 from abscopal.assessment.types import Assessment, ChecklistRow
 from abscopal.assessment.window import SEED, alternative_row, cost_of, place_course
 from abscopal.domain.manifest import make_manifest
 from abscopal.domain.patient import Patient
 from abscopal.dose.dicom.intake import Case
 from abscopal.knowledge.load import parameters_sha256, record_use
-from abscopal.regimens.candidates import Grid
 from abscopal.regimens.decide import search_regimens
 from abscopal.regimens.search import isoeffective_alternatives
-from abscopal.stratification.stratify import score_patient
 from abscopal.window.ensemble import shipped_set
 
 ALTERNATIVES_NOTES = (
@@ -103,16 +101,15 @@ def _compute(case: Case, patient: Patient, course: Course, *, quick: bool) -> di
     )
     choices = search_regimens(
         regimen_problem(case, patient, course, dvhs=dvhs, blood=blood, complications=not quick, seed=SEED),
-        Grid(gaps=(1.0, 2.0)),
+        default_grid(course, gaps=(1.0,)),
     )
+    edric = immune_edric(exposure, patient, course.n_fractions)
     return {
         "patient": patient.model_dump(mode="json", by_alias=True),
         "plan": summarise(case, course),
         "checklist": tuple(ChecklistRow(kind=c.kind, what=c.what, detail=c.detail) for c in case.checklist),
         "structures": summarise_structures(case, dvhs),
-        "immune_dose": summarise_immune(
-            immune_edric(exposure, patient, course.n_fractions), dvhs, blood, alc, patient, course
-        ),
+        "immune_dose": summarise_immune(edric, dvhs, blood, alc, patient, course),
         "drugs": summarise_drugs(patient, course),
         "window": place_course(course, quick=quick),
         "alternatives": tuple(alternative_row(row) for row in alternatives),
@@ -124,7 +121,7 @@ def _compute(case: Case, patient: Patient, course: Course, *, quick: bool) -> di
         "risks": toxicity.risks,
         "risks_not_computable": toxicity.not_computable,
         "risk_anchors": toxicity.anchors,
-        "scores": score_patient(patient),
+        "scores": scores_of(patient, course, edric),
         "trials": trials_of(patient, course),
         "evidence": evidence_of(patient, course),
     }

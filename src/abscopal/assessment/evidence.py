@@ -3,9 +3,13 @@
 from collections.abc import Iterable, Mapping
 
 from abscopal.assessment.plan import Course
+from abscopal.blood.immune_dose import ImmuneDose
 from abscopal.domain.patient import Patient, covariates
 from abscopal.dose.dvh import DVH
+from abscopal.knowledge.load import load
 from abscopal.pharmacology.drugs import drug_class
+from abscopal.stratification.score import Score
+from abscopal.stratification.stratify import score_patient
 from abscopal.toxicity.assess import CaseToxicity, case_toxicity
 from abscopal.trials.nearest import TrialRow, nearest_trials
 from abscopal.trials.summary import EvidenceSummary, evidence_summary
@@ -29,6 +33,20 @@ def toxicity_of(dvhs: Mapping[str, DVH], patient: Patient, course: Course, ici: 
     if sequence is not None and ici is None:
         known["ici_sequence"] = sequence
     return case_toxicity(dvhs, course.n_fractions, known)
+
+
+def scores_of(patient: Patient, course: Course, dose: ImmuneDose) -> tuple[Score, ...]:
+    """Every score under the case's own plan; what `patient.toml` says of the plan gives way to it."""
+    given = dose.inputs if dose.form == "chest" else {}  # the score is of the chest form
+    body = given.get("mean body dose")
+    plan = {
+        "fractions": course.n_fractions,
+        "dose_per_fraction": course.dose_per_fraction,
+        "mean_lung_dose": given.get("mean lung dose"),
+        "mean_heart_dose": given.get("mean heart dose"),
+        "integral_dose": None if body is None else body * load("blood/edric")["body_volume"],
+    }
+    return score_patient(patient.model_copy(update={"radiotherapy": patient.radiotherapy.model_copy(update=plan)}))
 
 
 def trials_of(patient: Patient, course: Course) -> tuple[TrialRow, ...]:

@@ -17,7 +17,7 @@ from abscopal.dose.dvh import DVH
 from abscopal.immune.model import ParameterSet, diw_model
 from abscopal.knowledge.load import load
 from abscopal.radiobiology.isoeffect import bed
-from abscopal.regimens.candidates import SHEET, Candidate
+from abscopal.regimens.candidates import SHEET, Candidate, Grid
 from abscopal.regimens.decide import Decision, Judged, Problem
 from abscopal.regimens.judge import Costing, Estimate
 from abscopal.regimens.limits import Limits, OrganDose, present_limits, read_limit
@@ -105,6 +105,12 @@ def regimen_problem(
         present=_present(course),
         prefer=prefer,
     )
+
+
+def default_grid(course: Course, gaps: tuple[float, ...] = ()) -> Grid:
+    """The sheet's grid; ICI starts beside the present one only where the course has an ICI."""
+    starts = load(SHEET).vector("ici_starts") if course.regimen.drug_doses else ()
+    return Grid(gaps=gaps, ici_starts=(None, *starts))
 
 
 def choices_of(found: Decision) -> tuple[RegimenChoice, ...]:

@@ -65,7 +65,9 @@ def _regimen_file(text: str) -> "tuple[str, Regimen]":
     except (OSError, ValueError, ValidationError) as exc:
         raise InputError(
             doing=f"reading the regimen {text!r}",
-            found=str(exc).splitlines()[0],
+            found="; ".join(e["msg"] for e in exc.errors())
+            if isinstance(exc, ValidationError)
+            else str(exc).splitlines()[0],
             expected="ARM=FILE.toml with fraction_days [day], fraction_doses [Gy] and drug_doses (drug, mg, day)",
             try_="fraction_days = [7, 8, 9] and fraction_doses = [8, 8, 8]",
         ) from exc

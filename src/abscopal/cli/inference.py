@@ -21,7 +21,7 @@ def calibrate(
     steps: Annotated[int, typer.Option(min=4, help="Steps of every walker of the full model.")] = 250,
     walkers: Annotated[int, typer.Option(min=8, help="Walkers of each ensemble.")] = 128,
     ensembles: Annotated[int, typer.Option(min=1, help="Independent ensembles of the full model.")] = 2,
-    climbs: Annotated[int, typer.Option(min=0, help="Rounds of the climb to the mode.")] = 2,
+    climbs: Annotated[int, typer.Option(min=0, help="Rounds of the climb to the mode.")] = 3,
     seed: Annotated[int, typer.Option(help="Seed.")] = 1,
     out: FolderOption = None,
     as_json: JsonOption = False,

@@ -16,7 +16,7 @@ app = typer.Typer(no_args_is_help=True, help="Models and experiments in the form
 
 DoseOption = Annotated[float, typer.Option(min=0, max=100, help="Dose per fraction [Gy].")]
 FractionsOption = Annotated[int, typer.Option(min=0, max=60, help="Number of fractions.")]
-StartOption = Annotated[float, typer.Option(min=0, help="Day of the first fraction.")]
+StartOption = Annotated[float, typer.Option("--rt-start", min=0, help="Day of the first fraction.")]
 DrugOption = Annotated[list[str] | None, typer.Option("--drug", help="NAME:MG:DAYS; may be repeated.")]
 
 

@@ -53,6 +53,7 @@ def add_to(toxicity: typer.Typer, stratify: typer.Typer) -> None:
     """Add the commands to their groups."""
     toxicity.command("fit")(toxicity_fit)
     toxicity.command("validate")(toxicity_validate)
+    toxicity.command("dose-features")(dose_features)
     stratify.command("fit")(stratify_fit)
     stratify.command("validate")(stratify_validate)
     stratify.command("predict")(stratify_predict)
@@ -95,6 +96,36 @@ def toxicity_fit(
     )
     request = replace(request, alternatives=alternatives, command="abscopal toxicity fit", notes=notes)
     _fit(rows, outcome, request, out, as_json)
+
+
+def dose_features(
+    cases: Annotated[list[Path], typer.Argument(help="Folders or zips of DICOM RT files, one per patient.")],
+    organ: Annotated[list[str], typer.Option("--organ", help="TG-263 name of a structure; may be repeated.")],
+    out: Annotated[Path, typer.Option(help="CSV file, one row per case in the order given.")] = Path("features.csv"),
+) -> None:
+    """Histogram and dosiomics columns for a table to fit: one row per case, numbered, without identifiers."""
+    import pandas as pd
+
+    from abscopal.domain.progress import track
+    from abscopal.domain.registry import unknown_name
+    from abscopal.dose.dicom.intake import read_case
+    from abscopal.toxicity.dosiomics import dosiomics_row
+
+    rows = []
+    with progress_bars():
+        for path in track(cases, "reading cases", len(cases)):
+            case = read_case(path)
+            known = {structure.label: structure for structure in case.structures.values()}
+            for name in organ:
+                if name not in known:
+                    raise unknown_name(f"looking for a structure in {path.name}", name, list(known))
+            rows.append(dosiomics_row([known[name] for name in organ], case.dose))
+    table = pd.concat(rows, ignore_index=True)
+    for column in table.columns[table.isna().any()]:
+        table[column] = table[column].fillna(0.0)  # beyond a plan's highest dose no volume is left
+    table.insert(0, "case_number", range(1, len(table) + 1))
+    table.to_csv(out, index=False)
+    screen().print(f"result   {out}: {len(table)} cases, {len(table.columns)} columns", markup=False)
 
 
 def stratify_fit(

@@ -21,6 +21,7 @@ from abscopal.cli import (
     interchange,
     knowledge,
     learned,
+    published,
     regimens,
     sample,
     serve,
@@ -41,7 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for module in (assess, blood, demo, regimens, sample, serve, simulate, window):
+for module in (assess, blood, demo, published, regimens, sample, serve, simulate, window):
     module.add_to(app)
 app.add_typer(inference.app, name="inference")
 app.add_typer(interchange.app, name="interchange")

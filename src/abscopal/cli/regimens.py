@@ -29,7 +29,7 @@ def regimens(
         list[float] | None, typer.Option(min=1, max=90, help="Least days between fractions; repeat.")
     ] = None,
     ici_start: Annotated[
-        list[float] | None, typer.Option(help="Day of the first ICI dose beside the present schedule; repeat.")
+        list[float] | None, typer.Option(help="Day of the first ICI dose beside the present one; -7, 0, 7 by default.")
     ] = None,
     every_lesion: Annotated[bool, typer.Option("--every-lesion", help="Also irradiating every lesion.")] = False,
     node: Annotated[bool, typer.Option("--node", help="Also with the draining node irradiated.")] = False,
@@ -53,30 +53,35 @@ def regimens(
     as_json: JsonOption = False,
 ) -> None:
     """Search dose, fractions, spacing, target and ICI start within limits; show what no other regimen beats."""
+    from dataclasses import replace
+
     from abscopal.assessment.plan import plan_course
-    from abscopal.assessment.regimens import regimen_problem, verdict_of
+    from abscopal.assessment.regimens import default_grid, regimen_problem, verdict_of
     from abscopal.cli.assess import read_text
     from abscopal.domain.patient import read_patient
     from abscopal.dose.dicom.intake import read_case
-    from abscopal.regimens.candidates import Grid
     from abscopal.regimens.decide import search_regimens
 
     person = read_patient(read_text(patient), name=patient.name)
-    grid = Grid(
+    with progress_bars():
+        read = read_case(case, names=person.structures)
+    course = plan_course(read, person)
+    standard = default_grid(course)
+    grid = replace(
+        standard,
         doses=tuple(dose or ()),
         fractions=tuple(fractions or ()),
         gaps=tuple(gap or ()),
-        ici_starts=(None, *(ici_start or ())),
+        ici_starts=standard.ici_starts if ici_start is None else (None, *ici_start),
         targets=("irradiated", "all") if every_lesion else ("irradiated",),
         nodes=(False, True) if node else (False,),
         modulators=tuple(modulator or ()),
     )
     with progress_bars():
-        read = read_case(case, names=person.structures)
         problem = regimen_problem(
             read,
             person,
-            plan_course(read, person),
+            course,
             tumour_bed=tumour_bed,
             organ_limits=limit or (),
             allowance=None if allowance is None else allowance / 100,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from abscopal.equations.model import Model
 
 _DEFAULT_ICI, _DEFAULT_PATIENTS = "anti-CTLA-4", 1000
+_REFERENCE = "diw"
 _WHO, _WHERE = "Who", "Where it is computed"
 _NOTE = "note  mouse reference set B: a demonstration of structure, not a prediction for a human"
 
@@ -36,6 +37,9 @@ def simulate(
     source: Annotated[
         Path | None, typer.Argument(help="Spec (.toml) to draw patients from, or patients (.csv, .parquet).")
     ] = None,
+    model_name: Annotated[
+        str, typer.Option("--model", help="diw, or a published model of one patient; `compare --cards` lists them.")
+    ] = "diw",
     n: Annotated[
         int | None,
         typer.Option(
@@ -124,6 +128,13 @@ def simulate(
     """Simulate the two-lesion mouse reference model: one patient, or a virtual population."""
     from abscopal.cli.arms import drug_doses, read_arms, regimen_of
 
+    if model_name != _REFERENCE:
+        _published(
+            model_name, source, n, off, dose=dose, fractions=fractions, interval=interval, weekdays=weekdays,
+            rt_start=rt_start, ici=ici, ici_days=ici_days, drug=drug or [], files=regimen or [], control=control,
+            horizon=horizon, step=step, latex=latex, out=out, as_json=as_json,
+        )  # fmt: skip
+        return
     chosen = ici or ("none" if drug else _DEFAULT_ICI)
     experiment = build_experiment(
         chosen, ici_days, interval, weekdays, off or [], node_dose, parameters=Parameters.set_b
@@ -149,6 +160,35 @@ def simulate(
         {"source": source, "n": n or _DEFAULT_PATIENTS, "method": method, "seed": seed, "scatter": scatter},
         summary or ["V_0:minimum", "V_1:area"], out, as_json, workers=workers, cluster=cluster, chunk=chunk, **how,
     )  # fmt: skip
+
+
+def _published(
+    name: str, source: Path | None, n: int | None, off: list[str] | None, *, dose: float, fractions: int,
+    interval: float, weekdays: bool, rt_start: float | None, ici: str | None, ici_days: str, drug: list[str],
+    files: list[str], control: bool, horizon: float, step: float, latex: bool, out: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """One patient of a published model; drugs only where they are asked for."""
+    from abscopal.cli.arms import drug_doses, read_arms, regimen_of
+    from abscopal.cli.published import simulate_published
+    from abscopal.domain.errors import InputError
+    from abscopal.immune.published.catalogue import published
+
+    model = published(name)
+    if source is not None or n is not None or off:
+        raise InputError(
+            doing=f"simulating {name}", found="patients to draw, or a mechanism to leave out",
+            expected="one patient with the published values", try_="--model diw for populations and mechanisms",
+        )  # fmt: skip
+    start = model.start_day if rt_start is None else rt_start
+    experiment = build_experiment(ici or "none", ici_days, interval, weekdays, [], 0.0)
+    doses = [given.model_copy(update={"day": given.day + start}) for given in experiment.drugs]
+    doses += [given for text in drug for given in drug_doses(text)]
+    treated = regimen_of(dose, fractions, start, doses, interval=interval, weekdays=weekdays)
+    arms = read_arms(files, treated, control=control)
+    if latex:
+        typer.echo(model.course(treated)[0].latex())
+        return
+    simulate_published(model, arms, horizon, step, out, as_json)
 
 
 def _spec(model: "Model", scatter: float) -> str:

@@ -46,8 +46,8 @@ def score(
     from abscopal.stratification.stratify import score_cohort
     from abscopal.stratification.table import read_expression, read_matrix, read_patients
 
-    columns = {name: field for field, name in pairs(column, "--column").items()}
-    table = read_patients(patients, columns=columns, units=pairs(unit, "--unit"), disease=disease)
+    named = {name: field for field, name in pairs(column, "--column").items()}
+    table = read_patients(patients, columns=named, units=pairs(unit, "--unit"), disease=disease)
     if expression is not None:
         table = read_expression(expression, expression_unit, table)
     with progress_bars():
@@ -68,6 +68,19 @@ def score(
         screen().print(f"flag     {flag}", markup=False)
     if out is not None:
         screen().print(f"page     {out / 'scores.html'}", markup=False)
+
+
+@app.command()
+def columns(as_json: JsonOption = False) -> None:
+    """Column names that patient tables may use, and their units."""
+    from abscopal.stratification.columns import known_names
+
+    rows = known_names()
+    if as_json:
+        print_json([{"column": column.name, "field": column.field, "unit": column.unit} for column in rows])
+        return
+    print_table("Columns", ("column", "field", "unit"), [(one.name, one.field, one.unit) for one in rows])
+    screen().print("note     a name may end in another unit, such as albumin_g_l or anc_per_ul", markup=False)
 
 
 @app.command()
@@ -205,8 +218,8 @@ def phenotypes(
     from abscopal.report.phenotype_page import between_text, phenotype_document, row, write_phenotypes
     from abscopal.stratification.table import read_expression, read_patients
 
-    columns = {name: field for field, name in pairs(column, "--column").items()}
-    table = read_patients(patients, columns=columns, units=pairs(unit, "--unit"), disease=disease)
+    named = {name: field for field, name in pairs(column, "--column").items()}
+    table = read_patients(patients, columns=named, units=pairs(unit, "--unit"), disease=disease)
     if expression is not None:
         table = read_expression(expression, expression_unit, table)
     with progress_bars():

@@ -20,7 +20,7 @@ class Equation:
 
     Attributes
     ----------
-    kind : {"quantity", "rate", "update"}
+    kind : {"quantity", "rate", "update", "delay"}
     name : str
         Of the quantity or state.
     left, relation, right : str
@@ -29,7 +29,7 @@ class Equation:
         Of an update.
     """
 
-    kind: Literal["quantity", "rate", "update"]
+    kind: Literal["quantity", "rate", "update", "delay"]
     name: str
     left: str
     relation: str
@@ -38,7 +38,7 @@ class Equation:
 
 
 def equations(model: Model) -> tuple[Equation, ...]:
-    """Quantities in the order they are computed, the rate of each state, and the updates at impulses."""
+    """Quantities in the order they are computed, the rate of each state, updates at impulses, values of the past."""
     made = algebra(model)
     written = _Names()
     found = [Equation("quantity", str(q), written(q), "=", written(e)) for q, e in made.assignments]
@@ -49,6 +49,11 @@ def equations(model: Model) -> tuple[Equation, ...]:
     found += [
         Equation("update", u.state, written(symbol(u.state)), r"\leftarrow", written(u.expression), u.impulse)
         for u in model.updates
+    ]
+    ago: Any = symbol("t")
+    found += [
+        Equation("delay", d.name, written(symbol(d.name)), "=", f"{written(d.of)} \\;|\\; {written(ago - d.lag)}")
+        for d in model.delays
     ]
     return tuple(found)
 
@@ -101,6 +106,7 @@ def table(model: Model) -> pd.DataFrame:
     """
     rows = [(s.name, "state", s.unit, _number(s.initial), s.meaning, s.mechanism, "") for s in model.states]
     rows += [(q.name, "quantity", q.unit, "", q.meaning, q.mechanism, "") for q in model.quantities]
+    rows += [(d.name, "delay", d.unit, _number(d.lag), d.meaning, d.mechanism, "") for d in model.delays]
     rows += [
         (p.name, "parameter", p.unit, "" if p.value is None else f"{p.value:g}", p.meaning, "", p.key)
         for p in model.parameters

@@ -166,4 +166,6 @@ def _reported(kind: str, row: Mapping[Any, object]) -> float | None:
         return math.log(1 - value if str(row["unit"]) == "fraction" else value / control)
     if kind in {"control", "tcd50", "value", "peak", "tcd50_with"}:
         return math.log({"control": control, "tcd50": control / value}.get(kind, value))
+    if kind == "presence" and str(row["unit"]) == "fraction":  # responders of both arms: an effect if more respond
+        return float(value > control)
     return min(value, 1.0) if kind == "sign" else value  # a rank above that of the references is "up"

@@ -17,7 +17,7 @@ from abscopal.inference.sampler import Settings
 from abscopal.inference.scores import RowScore, score_rows
 
 DRAWS = 300
-REFIT_SHARE = 0.6
+REFIT_SHARE = 0.8
 """Steps of an ablation's calibration, relative to the full model's."""
 
 

@@ -41,7 +41,7 @@ class Settings:
     """
 
     walkers: int = 128
-    climbs: int = 2
+    climbs: int = 3
     steps: int = 250
     ensembles: int = 2
     seed: int = 1
@@ -156,9 +156,18 @@ def _ensemble(bench: Bench, settings: Settings, k: int, mode: Mode) -> tuple[Flo
         blobs_dtype=[("log_likelihood", float)],
     )
     sampler.random_state = np.random.RandomState(int(random.integers(2**31))).get_state()
-    start = random.multivariate_normal(mode.z, mode.covariance, settings.walkers)
+    start = _start(likelihood, mode, settings.walkers, random)
     for _ in track(sampler.sample(start, iterations=settings.steps), f"ensemble {k + 1}", settings.steps):
         pass
     half = settings.steps // 2
     blobs = sampler.get_blobs()["log_likelihood"]
     return sampler.get_chain()[half:], blobs[half:], float(np.mean(sampler.acceptance_fraction))
+
+
+def _start(
+    likelihood: Callable[[FloatArray], FloatArray], mode: Mode, walkers: int, random: np.random.Generator
+) -> FloatArray:
+    """The better third of draws around the mode: where the normal approximation is poor a walker could be stuck."""
+    pool = random.multivariate_normal(mode.z, mode.covariance, 3 * walkers)
+    density = np.concatenate([likelihood(block) for block in np.array_split(pool, 3)]) - 0.5 * (pool * pool).sum(axis=1)
+    return pool[np.argsort(density)[-walkers:]]

@@ -3,13 +3,14 @@
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from xml.etree.ElementTree import iterparse
+from xml.etree.ElementTree import ParseError, iterparse
 
 from abscopal.domain.errors import InputError, UnsupportedError
 from abscopal.interchange.extra import libsbml
 
 LARGEST = 32 * 2**20
 """Bytes of a file at most."""
+_DEEPEST = 200
 _OLDEST, _NEWEST = (2, 4), (3, 2)
 
 
@@ -30,6 +31,7 @@ def read_document(source: str | Path) -> Any:
     """
     module = libsbml()
     text = _text(source)
+    needed = _required_packages(text)
     document = module.readSBMLFromString(text)
     _refuse_errors(document, "reading SBML")
     level = (document.getLevel(), document.getVersion())
@@ -40,7 +42,13 @@ def read_document(source: str | Path) -> Any:
             expected="Level 2 Version 4 to Level 3 Version 2",
             try_="converting the file with libSBML",
         )
-    _refuse_packages(text)
+    if needed:
+        raise UnsupportedError(
+            doing="reading SBML",
+            found=f"the required package {needed[0]!r}",
+            expected="core SBML, or packages that do not change the mathematics",
+            try_="flattening the model with the program that wrote it",
+        )
     for category in (module.LIBSBML_CAT_UNITS_CONSISTENCY, module.LIBSBML_CAT_MODELING_PRACTICE):
         document.setConsistencyChecks(category, False)
     document.checkConsistency()
@@ -122,15 +130,40 @@ def _refuse_constructs(model: Any) -> None:
         )
 
 
-def _refuse_packages(text: str) -> None:
-    """Refuse packages, known to libSBML or not, that say they change what the model means."""
-    _, root = next(iterparse(BytesIO(text.encode()), events=("start",)))  # noqa: S314 - without a DTD, see `_text`
-    for name, value in root.attrib.items():
-        space, _, local = name.removeprefix("{").rpartition("}")
-        if local == "required" and value.strip() in {"true", "1"}:
-            raise UnsupportedError(
-                doing="reading SBML",
-                found=f"the required package {space!r}",
-                expected="core SBML, or packages that do not change the mathematics",
-                try_="flattening the model with the program that wrote it",
-            )
+def _required_packages(text: str) -> list[str]:
+    """Namespaces of packages, known to libSBML or not, that say they change what the model means.
+
+    Raises
+    ------
+    InputError
+        XML that is malformed, or nested deeper than any model: reading it goes as deep.
+    """
+    depth, needed = 0, []
+    try:
+        for event, element in iterparse(BytesIO(text.encode()), events=("start", "end")):  # noqa: S314 - without a DTD
+            depth += 1 if event == "start" else -1
+            if event == "end":
+                element.clear()
+            elif depth > _DEEPEST:
+                raise InputError(
+                    doing="reading SBML",
+                    found=f"elements nested more than {_DEEPEST} deep",
+                    expected="a model as programs write them",
+                    try_="splitting its formulas",
+                )
+            elif depth == 1:
+                needed = [_namespace(name) for name, value in element.attrib.items() if _is_required(name, value)]
+    except ParseError as exc:
+        raise InputError(
+            doing="reading SBML", found=f"line {exc.position[0]}: {exc.msg}", expected="well-formed XML",
+            try_="correcting that line",
+        ) from exc  # fmt: skip
+    return needed
+
+
+def _namespace(name: str) -> str:
+    return name.removeprefix("{").rpartition("}")[0]
+
+
+def _is_required(name: str, value: str) -> bool:
+    return name.rpartition("}")[2] == "required" and value.strip() in {"true", "1"}

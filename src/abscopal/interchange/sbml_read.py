@@ -109,6 +109,10 @@ class _Reader:
                 doing=f"building the model of {self.builder.name!r}", found=exc.found, expected=exc.expected,
                 try_=exc.try_,
             ) from exc  # fmt: skip
+        old = {new: name for name, new in self.names.items()}
+        for parameter in model.parameters:  # those that something uses
+            if parameter.value is None:
+                raise _valueless(self.source.getElementBySId(old[parameter.name]), "element", old[parameter.name])
         meaning = {one.name: (one.compartment, one.is_concentration) for one in self.species.values()}
         return SbmlModel(model, meaning, self.names)
 
@@ -228,10 +232,7 @@ class _Reader:
             if name in self.species or not self._is_parameter(name):
                 self._variable(name, here)
                 continue
-            value = self.values[name]
-            if value is None:
-                raise _valueless(self.source.getElementBySId(name), "element", name)
-            b.parameter(here.name, _UNIT, name, value=value, minimum=None)
+            b.parameter(here.name, _UNIT, name, value=self.values[name], minimum=None)
         for name, law in self.kinetics.items():
             b.quantity(self.names[name], _UNIT, f"rate of {name}", law, discontinuous=True)
         for name, reaction, number in self.stoichiometry:

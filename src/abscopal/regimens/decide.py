@@ -30,6 +30,7 @@ WHY = {
     "mean": "the largest mean effect on the lesion that decides",
     "robust": "the largest lower quartile over draws: it does least badly where the model is wrong",
     "sparing": "the least cost among those at least as good as the present regimen",
+    "other": "the largest mean effect among the other fractionations that no regimen beats in everything",
 }
 
 
@@ -114,17 +115,17 @@ class Decision:
     def alternatives(self, most: int = 3) -> tuple[tuple[Judged, str], ...]:
         """At most `most` different regimens worth discussing, each with every reason for it.
 
-        The three choices first, then the best of the Pareto set at each objective.
+        The three choices first, then the best of the Pareto set with another fractionation.
         """
         named = {"mean": self.mean_choice, "robust": self.robust_choice, "sparing": self.sparing_choice}
         found: dict[Candidate, tuple[Judged, list[str]]] = {}
         for name, row in named.items():
             if row is not None:
                 found.setdefault(row.candidate, (row, []))[1].append(WHY[name])
-        for name in self.objectives:
-            best = max(self.pareto, key=lambda row: signed(row, name))
-            if len(found) < most:
-                found.setdefault(best.candidate, (best, [f"the best of the Pareto set for: {OBJECTIVES[name]}"]))
+        for row in self.pareto:
+            known = {(c.dose, c.n, c.gap) for c in found}
+            if len(found) < most and (row.candidate.dose, row.candidate.n, row.candidate.gap) not in known:
+                found[row.candidate] = (row, [WHY["other"]])
         return tuple(
             (row, _reason("; and ".join(why), row, self.present, self.objectives)) for row, why in found.values()
         )[:most]
@@ -347,9 +348,9 @@ def _origins(limits: Limits) -> str:
     asked = sum(limit.origin == "asked for" for limit in limits.organs)
     rest = next((limit.origin for limit in limits.organs if limit.origin != "asked for"), "")
     share = rest.partition(", ")[2]
-    return "; ".join(
-        part for part in (f"{asked} asked for" if asked else "", f"the others the present plan's {share}") if part
-    )
+    if not asked:
+        return f"those of the present plan, {share}"
+    return f"{asked} asked for" + (f", the others those of the present plan, {share}" if rest else "")
 
 
 def _notes(problem: Problem, solved: NDArray[np.bool_] | None) -> tuple[str, ...]:

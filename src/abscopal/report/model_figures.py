@@ -1,7 +1,5 @@
 """Figures of model cards and validation reports, each from the document's own numbers."""
 
-from typing import Any
-
 import numpy as np
 
 from abscopal.drawing import FAINT, INK, PALETTE, canvas, to_svg
@@ -55,10 +53,10 @@ def _decision(validation: Validation) -> str:
 
 
 def draw_groups(groups: tuple[RiskGroup, ...], outcome: OutcomeRecord) -> str:
-    """Observed incidence by risk group with the number at risk, or bars for a yes-no outcome."""
+    """Observed incidence by risk group, or bars for a yes-no outcome."""
     if outcome.kind == "binary":
         return _bars(groups)
-    with canvas(7.2, 3.4 + 0.22 * len(groups)) as (figure, axes):
+    with canvas(7.2, 3.4) as (figure, axes):
         end = groups[0].at_risk_time[-1]
         for group, colour in zip(groups, PALETTE, strict=False):
             time, incidence = np.array(group.time), np.array(group.incidence)
@@ -67,17 +65,7 @@ def draw_groups(groups: tuple[RiskGroup, ...], outcome: OutcomeRecord) -> str:
         axes.axvline(outcome.horizon, color=INK, linewidth=0.8, linestyle=":")
         axes.set(xlabel=f"time [{outcome.unit}]", ylabel="observed incidence [1]", xlim=(0, end), ylim=(0, 1))
         axes.legend()
-        _at_risk(axes, groups)
-        return to_svg(figure, "Observed incidence by group of predicted risk, with the number at risk")
-
-
-def _at_risk(axes: Any, groups: tuple[RiskGroup, ...]) -> None:
-    """Numbers at risk below the axis, one line per group."""
-    place = axes.get_xaxis_transform()
-    axes.text(0, -0.25, "at risk", transform=place, ha="left", fontsize=8)
-    for line, (group, colour) in enumerate(zip(groups, PALETTE, strict=False)):
-        for time, number in zip(group.at_risk_time, group.at_risk, strict=True):
-            axes.text(time, -0.32 - 0.07 * line, str(number), transform=place, ha="center", fontsize=8, color=colour)
+        return to_svg(figure, "Observed incidence by group of predicted risk")
 
 
 def _bars(groups: tuple[RiskGroup, ...]) -> str:

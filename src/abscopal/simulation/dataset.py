@@ -20,9 +20,10 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 STATUS = (
     "ok", "too many steps", "not finite", "step too small", "below the state's limit", "ok, by the reference solver",
+    "stopped by the reference solver",
 )  # fmt: skip
 """Meaning of each status; 0 and 5 are good."""
-BY_REFERENCE = 5
+BY_REFERENCE, NOT_BY_REFERENCE = 5, 6
 
 
 @dataclass(frozen=True)

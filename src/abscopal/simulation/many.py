@@ -18,7 +18,7 @@ from abscopal.simulation.control import Control
 from abscopal.simulation.courses import Courses, EventTable, event_table, number_of_courses
 from abscopal.simulation.dataset import Outcome, Request, columns_of, names_of, to_dataset
 from abscopal.simulation.explicit import STABLE
-from abscopal.simulation.fallback import solve_again
+from abscopal.simulation.fallback import solve_again, solve_one_by_one
 from abscopal.simulation.inputs import (
     Values,
     by_name,
@@ -62,6 +62,8 @@ def simulate_many(
     fallback: int = 100,
 ) -> xr.Dataset:
     """The courses of many patients, each solved with its own steps by a compiled kernel.
+
+    A model with delays or conditions has no kernel: its patients are solved one by one by the reference solver.
 
     Results do not depend on the order of the patients, on their company or on the number of threads: each
     patient's numbers are the same to the last bit.
@@ -116,7 +118,9 @@ def simulate_many(
     UnsupportedError
         `device="gpu"` where there is none.
     """
-    _require_kernel(model)
+    by_kernel = bool(model.states) and not model.needs_history
+    if not by_kernel:
+        _refuse_without_kernel(model, summaries, sensitivities)
     days = _checked_times(times, start)
     parameters, initial = by_name(parameters), by_name(initial)
     n = number_of_patients(
@@ -139,25 +143,30 @@ def simulate_many(
         watch=watch(summaries, n),
         control=control,
         sensitivities=_directions(model, sensitivities),
-        device=device_for(device, sensitivities),
+        device=device_for(device, sensitivities) if by_kernel else "cpu",
     )
+    if not by_kernel:
+        outcome = work.empty()
+        solve_one_by_one(model, work.events, work.parameters, work.initial, work.request, control, outcome)
+        return to_dataset(model, work.request, work.watch, control, outcome)
     outcome = work.solve(threads or available_processors())
     if not summaries and not sensitivities and initial is None:
         solve_again(model, work.events, work.parameters, work.request, control, outcome, fallback)
     return to_dataset(model, work.request, work.watch, control, outcome, work.sensitivities, work.device)
 
 
-def _require_kernel(model: Model) -> None:
-    if model.needs_history or not model.states:
-        what = [f"a value of the past, {delay.name}" for delay in model.delays]
-        what += [f"a condition, that of {c.impulse}" for c in model.conditions]
-        what += ["no states"]
-        raise UnsupportedError(
-            doing=f"compiling the model {model.name!r}",
-            found=what[0],
-            expected="ordinary differential and difference equations with impulses at known times",
-            try_="abscopal.simulation.solve.simulate, one patient at a time, or a transit chain for a delay",
-        )
+def _refuse_without_kernel(model: Model, summaries: Sequence[Summary], sensitivities: Sequence[str]) -> None:
+    """Without a kernel there is no summary and no sensitivity."""
+    if not (summaries or sensitivities):
+        return
+    what = [f"a value of the past, {delay.name}" for delay in model.delays]
+    what += [f"a condition, that of {c.impulse}" for c in model.conditions]
+    raise UnsupportedError(
+        doing=f"compiling the model {model.name!r} for {'summaries' if summaries else 'sensitivities'}",
+        found=[*what, "no states"][0],
+        expected="ordinary differential and difference equations with impulses at known times",
+        try_="outputs at chosen days, or a transit chain for a delay",
+    )
 
 
 def device_for(asked: Device, sensitivities: Sequence[str] = ()) -> Literal["cpu", "gpu"]:
@@ -221,15 +230,8 @@ class Work:
         """Solve every patient, by the explicit method first unless the control says otherwise."""
         n = len(self.parameters)
         method = "rosenbrock" if self.sensitivities else self.control.method
-        outcome = Outcome(
-            rows=np.empty((n, len(self.request.days), len(self.request.columns))),
-            finals=np.empty((n, len(self.model.states))),
-            kept=np.full((n, len(self.watch.observed), len(SUMMARIES)), np.nan),
-            counts=np.zeros((n, len(COUNTS)), dtype=np.int64),
-            reached=np.zeros(n),
-            stiff=np.full(n, method == "rosenbrock"),
-            senses=np.empty((n, len(self.request.days), len(self.sensitivities), len(self.request.columns))),
-        )
+        outcome = self.empty()
+        outcome.stiff[:] = method == "rosenbrock"
         order = np.arange(n)
         if method != "rosenbrock":
             self._solve(order, "explicit", outcome, threads)
@@ -239,6 +241,19 @@ class Work:
             self._solve(order, "rosenbrock", outcome, threads)
         self._blank(outcome)
         return outcome
+
+    def empty(self) -> Outcome:
+        """Room for the results of every patient."""
+        n = len(self.parameters)
+        return Outcome(
+            rows=np.empty((n, len(self.request.days), len(self.request.columns))),
+            finals=np.empty((n, len(self.model.states))),
+            kept=np.full((n, len(self.watch.observed), len(SUMMARIES)), np.nan),
+            counts=np.zeros((n, len(COUNTS)), dtype=np.int64),
+            reached=np.zeros(n),
+            stiff=np.zeros(n, dtype=np.bool_),
+            senses=np.empty((n, len(self.request.days), len(self.sensitivities), len(self.request.columns))),
+        )
 
     def _blank(self, outcome: Outcome) -> None:
         """What a patient who failed did not reach is NaN; the kernel never wrote it."""

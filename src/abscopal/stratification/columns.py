@@ -65,6 +65,12 @@ def recognise(name: str) -> Column | None:
     return None
 
 
+def known_names() -> list[Column]:
+    """Every column name that is recognised, with its field and the unit it stands for."""
+    found = (recognise(name) for name in (*_PLAIN, *_NUMBERS))
+    return sorted((column for column in found if column is not None), key=lambda one: (one.field, one.name))
+
+
 def _held(key: str) -> str:
     """Unit in which the field of a recognised name is held."""
     field = _NUMBERS[key]

@@ -7,7 +7,6 @@ least so many Gy. From them come, by name: `V30:ORGAN` [percent], `D50:ORGAN` (d
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -18,56 +17,18 @@ from abscopal.knowledge.load import load
 from abscopal.learning.features import split_term
 from abscopal.learning.outcome import FloatArray
 from abscopal.learning.table import as_numbers
+from abscopal.toxicity.cohort import Histograms
+from abscopal.toxicity.forms import geud
 
 SHEET = "ntcp/learned"
 _NUMBER = r"(\d+(?:\.\d+)?)"
 _FEATURE = re.compile(rf"^(?:V{_NUMBER}|D{_NUMBER}|mean|gEUD(?:\[a={_NUMBER}\])?):(?P<organ>.+)$")
 
 
-@dataclass(frozen=True, eq=False)
-class Histograms:
-    """Cumulative histograms of one organ for every patient.
+def histograms(table: pd.DataFrame, organ: str) -> tuple[Histograms, NDArray[np.bool_]]:
+    """The histograms of an organ, and which of them rose somewhere and were cut to the level before.
 
-    Attributes
-    ----------
-    dose : array, shape (m,)
-        Ascending, from 0. [Gy]
-    volume : array, shape (n, m)
-        Share of the volume that receives at least each dose, not increasing. [1]
-    mended : array of bool, shape (n,)
-        Rose somewhere; what rose is cut to the level before.
-    """
-
-    dose: FloatArray
-    volume: FloatArray
-    mended: NDArray[np.bool_]
-
-    def bins(self) -> tuple[FloatArray, FloatArray]:
-        """Middle dose of each bin [Gy], shape (m,), and the share of the volume in it, shape (n, m).
-
-        What receives more than the last dose counts as half a bin above it.
-        """
-        width = np.diff(self.dose)
-        middle = np.append(self.dose[:-1] + width / 2, self.dose[-1] + width[-1] / 2)
-        return middle, np.column_stack([-np.diff(self.volume, axis=1), self.volume[:, -1]])
-
-    def geud(self, a: float) -> FloatArray:
-        """Generalised equivalent uniform dose with exponent `a`, shape (n,). [Gy]."""
-        middle, share = self.bins()
-        top = middle[-1]
-        return np.asarray(top * (share @ (middle / top) ** a) ** (1 / a))
-
-    def volume_at(self, dose: float) -> FloatArray:
-        """Per cent of the volume with at least `dose` Gy, shape (n,)."""
-        return 100 * np.array([np.interp(dose, self.dose, row) for row in self.volume])
-
-    def dose_at(self, percent: float) -> FloatArray:
-        """Least dose to the hottest `percent` of the volume, shape (n,). [Gy]."""
-        return np.array([np.interp(-percent / 100, -row, self.dose) for row in self.volume])
-
-
-def histograms(table: pd.DataFrame, organ: str) -> Histograms:
-    """The histograms of an organ.
+    What receives more than the last dose is put into one more bin above it.
 
     Raises
     ------
@@ -112,7 +73,9 @@ def histograms(table: pd.DataFrame, organ: str) -> Histograms:
     volume = np.minimum.accumulate(volume, axis=1)
     if doses[0] > 0:
         doses, volume = [0.0, *doses], np.column_stack([np.full(len(table), 100.0), volume])
-    return Histograms(np.array(doses), volume / 100, rising)
+    edges = np.append(doses, 2 * doses[-1] - doses[-2])
+    bins = np.column_stack([-np.diff(volume, axis=1), volume[:, -1]]) / 100
+    return Histograms(edges, bins, np.full(len(table), np.nan)), rising
 
 
 def _rising(volume: FloatArray) -> NDArray[np.bool_]:
@@ -142,7 +105,7 @@ def with_dose_features(table: pd.DataFrame, terms: Iterable[str]) -> tuple[pd.Da
         if match is None or name in table.columns:
             continue
         organ = match["organ"]
-        curve = curves.setdefault(organ, histograms(table, organ))
+        curve = curves.setdefault(organ, histograms(table, organ)[0])
         if name == f"gEUD:{organ}":
             names = [f"gEUD[a={a:g}]:{organ}" for a in load(SHEET).vector("geud_exponents")]
             alternatives[term] = [f"{transform}:{one}" if transform else one for one in names]
@@ -156,11 +119,9 @@ def with_dose_features(table: pd.DataFrame, terms: Iterable[str]) -> tuple[pd.Da
 def _values(curve: Histograms, name: str) -> FloatArray:
     match = _FEATURE.match(name)
     volume, dose, a = (match[1], match[2], match[3]) if match else (None, None, None)
-    if volume is not None:
-        return curve.volume_at(float(volume))
-    if dose is not None:
-        return curve.dose_at(float(dose))
-    return curve.geud(float(a) if a is not None else 1.0)
+    if volume is not None or dose is not None:
+        return np.asarray(curve.figure(f"V{volume}_pct" if volume is not None else f"D{dose}_pct"))
+    return np.asarray(geud(curve.dose, curve.volume, float(a) if a is not None else 1.0))
 
 
 def check_histograms(table: pd.DataFrame, organ: str) -> list[str]:
@@ -171,13 +132,13 @@ def check_histograms(table: pd.DataFrame, organ: str) -> list[str]:
     UnitError
         Most means agree in neither unit.
     """
-    curves, column = histograms(table, organ), f"{organ}_mean"
+    (curves, mended), column = histograms(table, organ), f"{organ}_mean"
     notes = []
-    if curves.mended.any():
-        notes.append(f"{int(curves.mended.sum())} histograms of {organ} rise with dose; the rise is cut off")
+    if mended.any():
+        notes.append(f"{int(mended.sum())} histograms of {organ} rise with dose; the rise is cut off")
     if column not in table.columns:
         return notes
-    computed, stated = curves.geud(1.0), as_numbers(table[column])
+    computed, stated = np.asarray(curves.figure("mean")), as_numbers(table[column])
     apart = {unit: np.abs(stated / scale - computed) for unit, scale in (("Gy", 1.0), ("cGy", 100.0))}
     unit = min(apart, key=lambda name: float(np.nanmedian(apart[name])))
     typical, limit = float(np.nanmedian(apart[unit])), load(SHEET)["mean_tolerance"]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from abscopal.domain.errors import ConvergenceError
 from abscopal.learning.estimators.survival import SurvivalEstimator
 from abscopal.learning.outcome import FloatArray
-from abscopal.learning.product_limit import StepFunction
+from abscopal.learning.product_limit import StepFunction, breslow
 
 
 class PenalisedCox(SurvivalEstimator):
@@ -50,18 +50,6 @@ class PenalisedCox(SurvivalEstimator):
 
     def _event_probability(self, X: FloatArray, times: FloatArray) -> FloatArray:
         return -np.expm1(-self.cumulative_hazard(X, times))
-
-
-def breslow(
-    time: FloatArray, event: NDArray[np.bool_], relative: FloatArray, weights: FloatArray | None = None
-) -> StepFunction:
-    """Breslow's cumulative baseline hazard for relative hazards `relative`, shape (n,)."""
-    weights = np.ones(len(time)) if weights is None else weights
-    distinct, place = np.unique(time, return_inverse=True)
-    leaving = np.bincount(place, weights=weights * relative, minlength=len(distinct))
-    at_risk = np.cumsum(leaving[::-1])[::-1]
-    events = np.bincount(place, weights=weights * event, minlength=len(distinct))
-    return StepFunction(distinct, np.cumsum(events / at_risk), 0.0)
 
 
 def weighted_cox(

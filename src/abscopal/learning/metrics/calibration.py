@@ -2,14 +2,13 @@
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
 
 from abscopal.learning.outcome import FloatArray, Kind, time_and_code
-from abscopal.learning.product_limit import cumulative_incidence
+from abscopal.learning.product_limit import StepFunction, breslow, cumulative_incidence, partial_likelihood_fit
 
 EDGE = 1e-6
 """Probabilities are held this far from 0 and 1 before a logarithm is taken."""
@@ -125,16 +124,21 @@ def _log_hazard(time: FloatArray, code: NDArray[np.int64], p: FloatArray, horizo
     eta = _log_minus_log(p)
     if np.ptp(eta) == 0 or (code == 1).sum() < 2:
         return float(shift), float("nan")
-    model = _proportional(eta[:, None], time, code)
-    return float(shift), float(model.coef_[0])
+    return float(shift), float(_hazard_model(eta[:, None], time, code)[0][0])
 
 
-def _proportional(X: FloatArray, time: FloatArray, code: NDArray[np.int64], penalizer: float = 0.0) -> Any:
-    from abscopal.learning.estimators.competing import FineGray
-    from abscopal.learning.estimators.cox import PenalisedCox
+def _hazard_model(
+    X: FloatArray, time: FloatArray, code: NDArray[np.int64], ridge: float = 0.0
+) -> tuple[FloatArray, FloatArray, StepFunction]:
+    """Coefficients, centre and cumulative baseline of a Cox model, or of Fine and Gray's with competing events."""
+    if (code == 2).any():
+        from abscopal.learning.estimators.competing import FineGray
 
-    model = FineGray(penalizer) if (code == 2).any() else PenalisedCox(penalizer)
-    return model.fit(X, np.column_stack([time, code]))
+        model = FineGray(ridge).fit(X, np.column_stack([time, code]))
+        return model.coef_, model.center_, StepFunction(model.baseline_time_, model.baseline_hazard_, 0.0)
+    center = X.mean(axis=0)
+    coef = partial_likelihood_fit(X - center, time, code == 1, ridge)
+    return coef, center, breslow(time, code == 1, np.exp((X - center) @ coef))
 
 
 def _censored_curve(time: FloatArray, code: NDArray[np.int64], p: FloatArray, horizon: float) -> _Curve:
@@ -143,10 +147,10 @@ def _censored_curve(time: FloatArray, code: NDArray[np.int64], p: FloatArray, ho
     knots = np.unique(np.quantile(eta, (0.1, 0.5, 0.9)))
     if np.ptp(eta) == 0 or (code == 1).sum() < 5:
         return _Curve(p[:1], cumulative_incidence(time, code)(np.array([horizon])))
-    model = _proportional(_natural_spline(eta, knots), time, code, penalizer=1e-4)
+    coef, center, baseline = _hazard_model(_natural_spline(eta, knots), time, code, ridge=1e-4)
     grid = np.linspace(eta.min(), eta.max(), 200)
-    fitted = model.predict_event_probability(_natural_spline(grid, knots), [horizon])[:, 0]
-    return _Curve(-np.expm1(-np.exp(grid)), fitted)
+    relative = np.exp(np.clip((_natural_spline(grid, knots) - center) @ coef, -50, 50))
+    return _Curve(-np.expm1(-np.exp(grid)), -np.expm1(-baseline(horizon) * relative))
 
 
 def _natural_spline(x: FloatArray, knots: FloatArray) -> FloatArray:

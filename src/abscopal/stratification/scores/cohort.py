@@ -1,7 +1,9 @@
 """Scores that compare a patient with the cohort: top TMB inside a histology, profile percentile, TIDE."""
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 
 import numpy as np
 import pandas as pd
@@ -139,7 +141,14 @@ def tide_scores(matrix: pd.DataFrame, *, cancer: str, pretreated: bool, threshol
     logged = (matrix + 1).map(math.log2)
     centred = logged.sub(logged.mean(axis=1), axis=0)
     limit = load("scores/expression")["tide_threshold"] if threshold is None else threshold
-    found: pd.DataFrame = PREDICT(centred, cancer=cancer, pretreat=pretreated, vthres=limit, ignore_norm=True)
+    try:
+        with redirect_stdout(sys.stderr):  # the package prints its remarks
+            found: pd.DataFrame = PREDICT(centred, cancer=cancer, pretreat=pretreated, vthres=limit, ignore_norm=True)
+    except ValueError as exc:
+        raise InputError(
+            doing="computing TIDE", found=str(exc)[:200], expected="the whole profile by HGNC symbol",
+            try_="a table of all genes, not of a panel",
+        ) from exc  # fmt: skip
     return found.loc[matrix.columns]
 
 

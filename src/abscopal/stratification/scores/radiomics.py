@@ -8,6 +8,7 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping
+from numbers import Real
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -162,7 +163,7 @@ def extract_features(signature: RadiomicSignature, image: Path, mask: Path) -> d
         image=str(image), mask=str(mask), new_spacing=list(signature.resampling),
         base_discretisation_method="fixed_bin_size", base_discretisation_bin_width=signature.bin_width,
     )[0]  # fmt: skip
-    return {str(name): float(value) for name, value in table.iloc[0].items() if isinstance(value, int | float)}
+    return {str(name): float(value) for name, value in table.iloc[0].items() if isinstance(value, Real)}
 
 
 def read_features(path: Path) -> list[dict[str, float]]:
