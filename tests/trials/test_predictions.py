@@ -62,9 +62,9 @@ def test_every_puzzle_has_variants_of_timing_and_dose():
 
 
 def test_toxic_deaths_carry_nothing_in_a_consolidation(monkeypatch):
-    monkeypatch.setattr("abscopal.trials.calibrate.LINKS", LINKS[:3])
     expected = np.zeros((1, 3, 40, LINKS.size))
     flat = _calibration("PFS", ("x",), np.zeros(1), np.ones(1), np.ones(1, bool), expected, constant=True)
+    monkeypatch.setattr("abscopal.trials.calibrate.LINKS", LINKS[:3])
     monkeypatch.setattr(type(flat), "sample", lambda _self, n: _few(n))
     found = explain("PACIFIC", flat, patients=3, sets=20).set_index("feature")
     assert found.loc["toxic deaths", "carried"] == pytest.approx(0, abs=1e-12)
