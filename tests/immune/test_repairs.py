@@ -9,6 +9,7 @@ from abscopal.domain.errors import InputError
 from abscopal.domain.regimen import DrugDose, Regimen
 from abscopal.equations.model import Model
 from abscopal.immune.arms import arm, run_arms
+from abscopal.immune.diseases import disease_draws, diseases
 from abscopal.immune.draws import load_draws
 from abscopal.immune.modalities import modalities, modality_events
 from abscopal.immune.model import REPAIRS, diw_model
@@ -255,3 +256,17 @@ def test_arms_run_together_as_alone() -> None:
     assert (both.values["V_1"][1] == 0).all()  # one tumour only
     strong, weak = both.values["V_1"][0, 2], both.values["V_1"][0, 0]
     assert (strong <= weak * (1 + 1e-9)).all()
+
+
+def test_a_disease_is_drawn_from_its_ranges_and_runs() -> None:
+    draws = disease_draws("prostate", 300)
+    ratio = draws["alpha"] / draws["beta"]
+    assert 1.3 < np.median(ratio) < 1.7
+    assert 0.8 < np.mean((ratio > 1) & (ratio < 3)) < 0.95  # the range on file holds about 90 %
+    assert np.median(np.log(2) / draws["g"]) > 5 * np.median(np.log(2) / disease_draws("glioblastoma", 300)["g"])
+    model = diw_model(parameter_set="posterior", volumes=(1e4, 1e4))
+    many = simulate_many(model, RT, [60], parameters=disease_draws("NSCLC", 20), outputs=("V_0",), threads=1)
+    assert (many["status"] == 0).all()
+    with pytest.raises(InputError, match="melanoma"):
+        disease_draws("melanomas")
+    assert len(diseases()) == 12

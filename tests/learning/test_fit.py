@@ -150,6 +150,13 @@ def test_a_column_of_probabilities():
         validate_column(table.assign(p=30.0), "p", TOXIC, n_resamples=0)
 
 
+def test_the_table_fitted_on_is_no_validation():
+    table = binary_table(200)
+    model = fit_model(table, TOXIC, replace(SMALL, input_sha256="ab"))
+    assert "NOT A VALIDATION" in validate_model(model, table, n_resamples=0, input_sha256="ab").notes[0]
+    assert validate_model(model, table, n_resamples=0, input_sha256="cd").notes == ()
+
+
 def test_a_small_subgroup_gives_no_figures(fitted):
     few = binary_table(200, seed=12)
     few["sex"] = ["x"] * 4 + ["f"] * 196

@@ -122,6 +122,14 @@ def test_predicted_gain_ranks_like_the_true_gain(linear, name):
     assert np.corrcoef(predicted, linear.gain)[0, 1] > (0.6 if name != "risk" else 0.4)
 
 
+@pytest.mark.filterwarnings("default")  # of econml and what it imports
+def test_the_causal_forest_ranks_like_the_true_gain(linear):
+    pytest.importorskip("econml")
+    part = linear.trial.rows(np.arange(600))
+    predicted = learners.causal_forest(part, HORIZON, "pseudo")(linear.trial.x)
+    assert np.corrcoef(predicted, linear.gain)[0, 1] > 0.6
+
+
 def test_the_causal_forest_is_an_extra(linear, monkeypatch):
     import sys
 

@@ -47,6 +47,16 @@ def test_a_patient_unlike_the_cohort_gets_no_number(model):
     assert predict(model, table, allow_outside=True).risk[2] is not None
 
 
+def test_a_category_the_cohort_did_not_hold_gets_no_number():
+    cohort = survival_table(200).assign(site=["1", "2"] * 100)
+    cohort["site"] = cohort["site"].astype(int)
+    outcome = outcome_of("os_months,event", COLUMNS)
+    request = Request(["a", "category:site"], families=("cox",), n_folds=2, n_resamples=0)
+    found = predict(fit_model(cohort, outcome, request), survival_table(3, seed=31).assign(site=[1.0, 3.0, 2.0], a=0.1))
+    assert [risk is None for risk in found.risk] == [False, True, False]
+    assert found.transport.unknown_levels == {"category:site": ("3",)}
+
+
 def test_a_missing_feature_is_named(model):
     with pytest.raises(InputError, match="'b'"):
         predict(model, survival_table(5).drop(columns="b"))

@@ -6,7 +6,14 @@ from abscopal.domain.progress import report_to
 from abscopal.domain.regimen import DrugDose, Regimen
 from abscopal.simulation.solve import simulate
 from abscopal.window.course import experiment_for, window_for
-from abscopal.window.ensemble import Ensemble, parameter_scatter, with_variability
+from abscopal.window.ensemble import (
+    Ensemble,
+    parameter_scatter,
+    posterior_draws,
+    shipped_set,
+    standard_ensemble,
+    with_variability,
+)
 from abscopal.window.experiment import CAVEAT, Experiment, reference_experiment
 from abscopal.window.surface import Surface, find_window, gain, gain_surface, quick_surface, surfaces_over
 from abscopal.window.uncertainty import (
@@ -148,7 +155,7 @@ def test_animals_of_a_draw_differ_and_stand_together() -> None:
     g = animals.per_draw(animals.columns["g"])
     assert g.shape == (2, 5)
     assert len(np.unique(g)) == 10
-    assert "uncertain" in animals.notes[-1]
+    assert "assumed spreads" in animals.notes[-1]
     kin = animals.per_draw(with_variability(_scatter(draws=2), model, 5).columns["kin"])
     assert (kin == kin[:, :1]).all()
     with pytest.raises(InputError, match="at least one"):
@@ -274,3 +281,23 @@ def test_a_course_without_radiation_is_refused() -> None:
 def test_unknown_drug_is_answered_with_the_close_match() -> None:
     with pytest.raises(InputError, match="'nivolumab'"):
         window_for(Regimen.equal_fractions(8, 3, drug_doses=(DrugDose(drug="nivolumb", mg=1, day=0),)))
+
+
+def test_a_disease_needs_the_calibrated_model() -> None:
+    with pytest.raises(InputError, match="the calibrated model"):
+        standard_ensemble(reference_experiment().model, "set_b", 2, disease="melanoma")
+
+
+def test_the_calibrated_model_answers_the_same_questions() -> None:
+    if shipped_set() != "posterior":
+        pytest.skip("no posterior draws in this copy of the package")
+    setup = reference_experiment(parameter_set="posterior")
+    found = window_uncertainty(
+        doses=COARSE, experiment=setup, ensemble=standard_ensemble(setup.model, "posterior", 10, seed=1)
+    )
+    assert found.n >= 9
+    assert any("posterior" in note for note in found.notes)
+    again = posterior_draws(1000, seed=1)
+    assert len(again.columns["g"]) == 1000
+    melanoma = standard_ensemble(setup.model, "posterior", 5, disease="melanoma")
+    assert any("No number here was fitted to patients" in note for note in melanoma.notes)

@@ -26,6 +26,9 @@ def compare(
     models: Annotated[str, typer.Option(help="Names with commas, or all.")] = "all",
     readout: Annotated[float, typer.Option(min=0.5, max=1000, help="Days after the last fraction.")] = 30.0,
     site: Annotated[Literal["irradiated", "other"], typer.Option(help="Lesion that is judged.")] = "irradiated",
+    over: Annotated[
+        Literal["untreated", "radiation"], typer.Option(help="Against no treatment, or what drugs add to radiation.")
+    ] = "untreated",
     doses: Annotated[
         str, typer.Option(help="Also a window over these doses per fraction [Gy], such as 2,4,6,8,10,12,16,20.")
     ] = "",
@@ -53,21 +56,29 @@ def compare(
     arms = _arms(regimens)
     grid = _doses(doses)
     with progress_bars():
-        result = compare_regimens(arms, chosen, readout=readout, site=site)
-        over = (
-            ensemble_window(chosen, fractions, grid, drugs=next(iter(arms.values())), readout=readout, site=site)
+        result = compare_regimens(arms, chosen, readout=readout, site=site, over=over)
+        window = (
+            ensemble_window(
+                chosen, fractions, grid, drugs=next(iter(arms.values())), readout=readout, site=site, over=over
+            )
             if grid
             else None
         )
-    found = {**_comparison(result), "site": site, "window": None if over is None else _window(over), "note": NOTE}
+    found = {
+        **_comparison(result),
+        "site": site,
+        "over": over,
+        "window": None if window is None else _window(window),
+        "note": NOTE,
+    }
     if out is not None:
         _write_comparison(out, result)
     if as_json:
         print_json(found)
         return
     _show_comparison(result)
-    if over is not None:
-        _show_window(over)
+    if window is not None:
+        _show_window(window)
     screen().print(f"note  {NOTE}", markup=False)
 
 
@@ -171,7 +182,7 @@ def _show_comparison(result: "Comparison") -> None:
             for rank, effect in zip(result.ranks[:, j], result.effect[:, j], strict=True)
         ]
         rows.append((result.regimens[j], f"{result.mean_rank[j]:.2g}", *cells))
-    title = f"rank (log10 of tumour over untreated), {result.readout:g} days after the last fraction"
+    title = f"rank (log10 of tumour over the reference), {result.readout:g} days after the last fraction"
     print_table(title, ("regimen", "mean rank", *result.models), rows)
     for pair, tau in result.tau.items():
         said = "too few regimens, or one ranks all equally" if tau is None else f"{tau:.2f}"

@@ -25,6 +25,7 @@ class Parameters(StrEnum):
     set_b = "set-b"
 
 
+DISEASE_PARAMETERS = ("g", "K", "alpha", "beta", "s0")
 SETS: "dict[Parameters, ParameterSet]" = {Parameters.posterior: "posterior", Parameters.set_b: "set_b"}
 IciOption = Annotated[
     str, typer.Option("--ici", help="Class (anti-CTLA-4, anti-PD-1, anti-PD-L1) or drug name; none for no ICI.")
@@ -44,6 +45,9 @@ OutOption = Annotated[Path | None, typer.Option(help="Folder for figures (SVG), 
 ParametersOption = Annotated[
     Parameters | None,
     typer.Option("--parameters", help="Calibrated draws (the default where shipped), or scatter around set B."),
+]
+DiseaseOption = Annotated[
+    str, typer.Option(help="Human disease in place of the mouse line, with the calibrated model: wide assumptions.")
 ]
 AnimalsOption = Annotated[
     int, typer.Option(min=0, max=100, help="Virtual animals for each draw; 0 for no variation between animals.")
@@ -79,6 +83,7 @@ def window(
     animals: AnimalsOption = 1,
     seed: SeedOption = 0,
     parameters: ParametersOption = None,
+    disease: DiseaseOption = "",
     out: OutOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -98,7 +103,7 @@ def window(
     held: dict[str, Any] = {"n": fractions, "total_dose": total_dose, "bed10": bed10, "level": level}
     maps: dict[str, Any] = {}
     with progress_bars():
-        ensemble = drawn(setup, draws, animals, seed)
+        setup, ensemble = drawn(setup, draws, animals, seed, disease)
         windows = {family: find_window(family, experiment=setup, **held) for family in FAMILIES}
         scatter = family_uncertainty(ensemble=ensemble, experiment=setup, **held)
         without = ablate_window(n=fractions, level=level, experiment=setup) if ablations else {}
@@ -150,6 +155,7 @@ def synergy(
     animals: AnimalsOption = 20,
     seed: SeedOption = 0,
     parameters: ParametersOption = None,
+    disease: DiseaseOption = "",
     out: OutOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -159,7 +165,8 @@ def synergy(
 
     setup = build_experiment(ici, ici_days, interval, weekdays, off, node_dose, modulator, parameters)
     with progress_bars():
-        found = combination_synergy(dose, fractions, experiment=setup, ensemble=drawn(setup, draws, animals, seed))
+        setup, ensemble = drawn(setup, draws, animals, seed, disease)
+        found = combination_synergy(dose, fractions, experiment=setup, ensemble=ensemble)
     answer = plain(found)
     if out is not None:
         rows = [
@@ -209,6 +216,7 @@ def timing(
     draws: DrawsOption = 200,
     seed: SeedOption = 0,
     parameters: ParametersOption = None,
+    disease: DiseaseOption = "",
     out: OutOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -219,7 +227,7 @@ def timing(
     setup = build_experiment(ici, ici_days, interval, weekdays, off, node_dose, modulator, parameters)
     days = parse_days(starts) if starts else None
     with progress_bars():
-        ensemble = drawn(setup, draws, 1, seed)
+        setup, ensemble = drawn(setup, draws, 1, seed, disease)
         radiation = setup.schedule(dose, fractions)
         start = ici_timing(radiation, days, experiment=setup, ensemble=ensemble)
         stop = ici_stopping(radiation, most_doses, experiment=setup, ensemble=ensemble)
@@ -325,13 +333,20 @@ def build_experiment(
     )
 
 
-def drawn(setup: "Experiment", draws: int, animals: int, seed: int) -> "Ensemble":
-    """The draws and animals the options ask for."""
+def drawn(setup: "Experiment", draws: int, animals: int, seed: int, disease: str = "") -> "tuple[Experiment, Ensemble]":
+    """The draws and animals the options ask for, and the experiment with the central values of a disease."""
+    from dataclasses import replace
+    from statistics import median
+
     from abscopal.window.ensemble import standard_ensemble
 
-    return standard_ensemble(
-        setup.model, setup.parameter_set, draws, animals=animals, seed=seed, fixed=setup.parameters
+    ensemble = standard_ensemble(
+        setup.model, setup.parameter_set, draws, animals=animals, seed=seed, fixed=setup.parameters, disease=disease
     )
+    if disease:
+        centre = {name: median(ensemble.columns[name].tolist()) for name in DISEASE_PARAMETERS}
+        setup = replace(setup, parameters={**setup.parameters, **centre})
+    return setup, ensemble
 
 
 def parse_days(text: str) -> list[float]:

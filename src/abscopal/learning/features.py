@@ -50,7 +50,7 @@ class FeatureEncoder(TransformerMixin, BaseEstimator):
             transform, name = split_term(term)
             column = _column(X, name)
             if transform == "category" or not _is_number(column):
-                counts = _labels(column).value_counts()
+                counts = labels(column).value_counts()
                 if len(counts) > MOST_LEVELS:
                     raise InputError(
                         doing=f"encoding the feature {name}",
@@ -83,7 +83,7 @@ class FeatureEncoder(TransformerMixin, BaseEstimator):
         transform, name = split_term(term)
         column = _column(X, name)
         if term in self.levels_:
-            text = _labels(column)
+            text = labels(column)
             found: FloatArray = np.column_stack([
                 *((text == level).to_numpy(dtype=np.float64) for level in self.levels_[term][1:]), np.empty((len(X), 0))
             ])  # fmt: skip
@@ -114,8 +114,8 @@ def _is_number(column: pd.Series) -> bool:
     return bool(pd.api.types.is_numeric_dtype(column) or column.isna().all())
 
 
-def _labels(column: pd.Series) -> pd.Series:
-    """Categories as text, 1 and 1.0 the same, missing left missing."""
+def labels(column: pd.Series) -> pd.Series:
+    """A column as category labels: 1 and 1.0 the same, missing left missing."""
     if pd.api.types.is_numeric_dtype(column):
         return column.map(lambda value: f"{value:g}", na_action="ignore").astype(object)
     return column.map(lambda value: str(value).strip(), na_action="ignore").astype(object)

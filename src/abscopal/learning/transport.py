@@ -5,7 +5,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from abscopal.knowledge.load import load
-from abscopal.learning.features import FeatureEncoder, split_term
+from abscopal.learning.features import FeatureEncoder, labels, split_term
 from abscopal.learning.outcome import FloatArray
 from abscopal.learning.table import RULES
 
@@ -65,6 +65,8 @@ class Transport(BaseModel):
     out_of_distribution : tuple of float
         Distance of each patient from the development cohort over that of its outermost
         patients; above 1 the patient is unlike all but the outliers. [1]
+    outside : tuple of bool
+        Patients above 1, or of a category the development cohort did not hold.
     verdict : {"alike", "shifted", "unlike"}
     """
 
@@ -72,6 +74,7 @@ class Transport(BaseModel):
 
     features: tuple[FeatureShift, ...]
     out_of_distribution: tuple[float, ...]
+    outside: tuple[bool, ...]
     out_share: float
     unknown_levels: dict[str, tuple[str, ...]]
     verdict: str
@@ -117,7 +120,11 @@ def check_transport(encoder: FeatureEncoder, development: Development, table: pd
     limit = max(development.distance, 1e-12)
     scores = _distance(standard, np.array(development.precision)) / limit
     rows = tuple(_shift(development, X, index, rules["shift_flagged"]) for index in range(X.shape[1]))
-    unknown = _unknown(encoder, table)
+    strange = _unknown(encoder, table)
+    unknown = {term: tuple(sorted(set(column.dropna()))) for term, column in strange.items() if column.notna().any()}
+    outside = scores > 1
+    for column in strange.values():
+        outside |= column.notna().to_numpy()
     out = float((scores > 1).mean())
     flagged = [row.name for row in rows if row.flagged]
     notes = [
@@ -129,7 +136,8 @@ def check_transport(encoder: FeatureEncoder, development: Development, table: pd
         notes.append(f"{100 * out:.0f} % of patients lie outside the development cohort")
     unlike = out > rules["outliers_flagged"] or bool(unknown)
     return Transport(
-        features=rows, out_of_distribution=tuple(scores.tolist()), out_share=out, unknown_levels=unknown,
+        features=rows, out_of_distribution=tuple(scores.tolist()), outside=tuple(outside.tolist()),
+        out_share=out, unknown_levels=unknown,
         verdict="unlike" if unlike else "shifted" if flagged else "alike", notes=tuple(notes),
     )  # fmt: skip
 
@@ -159,12 +167,10 @@ def _shift(development: Development, X: FloatArray, index: int, limit: float) ->
     )  # fmt: skip
 
 
-def _unknown(encoder: FeatureEncoder, table: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+def _unknown(encoder: FeatureEncoder, table: pd.DataFrame) -> dict[str, pd.Series]:
+    """For each category, the labels that were not seen when fitting; missing elsewhere."""
     found = {}
     for term, levels in encoder.levels_.items():
-        _, name = split_term(term)
-        seen = FeatureEncoder([f"category:{name}"]).fit(table).levels_[f"category:{name}"]
-        strange = tuple(level for level in seen if level not in levels)
-        if strange:
-            found[term] = strange
+        text = labels(table[split_term(term)[1]])
+        found[term] = text.where(~text.isin(levels))
     return found

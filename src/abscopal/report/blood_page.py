@@ -1,7 +1,7 @@
 """The page of `abscopal blood`: blood dose-volume histogram and lymphocyte course, with what was assumed."""
 
 from collections.abc import Sequence
-from html import escape
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,8 @@ from abscopal.blood.immune_dose import Association, outcome_associations
 from abscopal.drawing import INK, PALETTE, canvas, to_svg
 from abscopal.knowledge.load import load
 from abscopal.report.html import write_whole
+from abscopal.report.page import render_page
 
-STYLE = """
-:root { --paper: #ffffff; --line: #d8dce2; --ink: #1b1f24; }
-@media (prefers-color-scheme: dark) { :root { --paper: #14181d; --line: #39424e; --ink: #e6e9ee; } }
-body { margin: 2rem auto; max-width: 60rem; padding: 0 1rem; font: 16px/1.5 sans-serif;
-       background: var(--paper); color: var(--ink); }
-svg { width: 100%; height: auto; } table { border-collapse: collapse; }
-td, th { text-align: left; padding: .2rem 1rem .2rem 0; border-bottom: 1px solid var(--line); }
-"""
 GRADE_SHADES = (0.05, 0.10, 0.18)  # grades 2, 3 and 4
 
 
@@ -55,27 +48,35 @@ def write_blood_csv(analysis: BloodAnalysis, folder: Path) -> tuple[Path, ...]:
     return tuple(files)
 
 
+@dataclass(frozen=True)
+class _Section:
+    """A part of the page: text, a figure, a table, notes; each may be empty."""
+
+    title: str
+    text: str = ""
+    figure: str = ""
+    caption: str = ""
+    table: str = ""
+    headings: tuple[str, ...] = ()
+    rows: Sequence[tuple[str, ...]] = ()
+    notes: tuple[str, ...] = ()
+
+
 def render_blood(analysis: BloodAnalysis) -> str:
     """The page as HTML text."""
-    parts = [f"<h2>Blood dose-volume histogram</h2>{draw_blood_dvh(analysis)}", _table(analysis)]
+    sections = [_dose(analysis)]
     for title, ahead in (("Lymphocytes", analysis.forecast), ("Lymphocytes, with exchange", analysis.exchange)):
         if ahead is not None:
-            parts.append(f"<h2>{title}</h2>{draw_alc(ahead)}{_alc_table(ahead)}{_list(ahead.notes)}")
+            sections.append(_lymphocytes(title, ahead))
     if analysis.forecast is None:
-        parts.append("<p>Lymphocyte course: not computable, needs a baseline lymphocyte count.</p>")
+        sections.append(_Section("Lymphocytes", "Not computable: needs a baseline lymphocyte count."))
     if analysis.subsets:
-        parts.append("<h2>Lymphocyte subsets</h2>" + _subsets(analysis))
+        sections.append(_subsets(analysis))
     if analysis.comparisons:
-        parts.append("<h2>Other ways of giving it</h2>" + _comparisons(analysis))
-    parts.append("<h2>Immune dose indices</h2>" + _indices(analysis))
-    parts.append("<h2>Assumptions</h2>" + _list(analysis.notes))
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Dose to blood</title>'
-        f"<style>{STYLE}</style></head><body><main><h1>Dose to blood and lymphocytes</h1>"
-        "<p><strong>Research use only. Not for clinical decisions.</strong></p>"
-        + "".join(parts)
-        + "</main></body></html>\n"
-    )
+        sections.append(_comparisons(analysis))
+    sections += [_indices(analysis), _Section("Assumptions", notes=analysis.notes)]
+    lede = f"{analysis.n_fractions} fractions on the circulation '{analysis.dose.network.name}'"
+    return render_page("blood.html.j2", title="Dose to blood and lymphocytes", lede=lede, sections=sections)
 
 
 def draw_blood_dvh(analysis: BloodAnalysis) -> str:
@@ -126,23 +127,22 @@ def _shown(dvh: BloodDVH) -> Any:
     return np.arange(dvh.dose.size) <= int(np.searchsorted(-dvh.volume_fraction, -1e-3)) + 1
 
 
-def _table(analysis: BloodAnalysis) -> str:
+def _dose(analysis: BloodAnalysis) -> _Section:
     total = analysis.dose.course(analysis.n_fractions)
+    timing = analysis.timing
     rows = [
-        ("Circulation", analysis.dose.network.name),
-        (
-            "Delivery",
-            f"{analysis.timing.basis}: beam on {analysis.timing.beam_on:.4g} s of {analysis.timing.duration:.4g} s",
-        ),
+        ("Delivery", f"{timing.basis}: beam on {timing.beam_on:.4g} s of {timing.duration:.4g} s"),
         ("Mean blood dose, fraction and course", f"{analysis.dose.mean:.4g} and {total.mean:.4g} Gy"),
         ("Spread (sd), fraction and course", f"{analysis.dose.sd:.4g} and {total.sd:.4g} Gy"),
         ("Blood touched, fraction and course", f"{100 * analysis.dose.v_any:.3g} and {100 * total.v_any:.3g} %"),
         ("Particles", analysis.sample.basis),
     ]
-    return _rows(rows)
+    caption = "Share of blood that receives at least a dose; the band is that of sampling, not of the model."
+    figure = draw_blood_dvh(analysis)
+    return _Section("Blood dose-volume histogram", "", figure, caption, "Blood dose", ("quantity", "value"), rows)
 
 
-def _alc_table(ahead: Forecast) -> str:
+def _lymphocytes(title: str, ahead: Forecast) -> _Section:
     back = ahead.recovery_days[0]
     rows = [
         ("Nadir (median, interval)", f"{ahead.nadir[0]:.2f} ({ahead.nadir[1]:.2f} to {ahead.nadir[2]:.2f}) × 10⁹/L"),
@@ -156,39 +156,21 @@ def _alc_table(ahead: Forecast) -> str:
         ),
         ("Status", ahead.status),
     ]
-    return _rows(rows)
+    caption = "Lymphocyte count over grades of lymphopenia."
+    return _Section(title, "", draw_alc(ahead), caption, "Forecast", ("quantity", "value"), rows, ahead.notes)
 
 
-def _indices(analysis: BloodAnalysis) -> str:
-    edric = analysis.edric
-    value = edric.not_computable if edric.value is None else f"{edric.value:.3g} Gy ({edric.status})"
-    rows = [(f"EDRIC, {edric.form} form", "; ".join((value, *edric.notes)))]
-    rows += [
-        (f"for comparison, {row.cohort}", f"{row.statistic} {row.value:g} Gy ({row.status})") for row in edric.context
-    ]
-    rows += [(f"associated with {row.endpoint}, {row.cohort}", _association(row)) for row in outcome_associations()]
-    for row in analysis.indices:
-        text = row.not_computable if row.value is None else f"{row.value:.4g} {row.unit}"
-        rows.append((row.label, "; ".join((text, *row.notes, *row.associations))))
-    return _rows(rows)
-
-
-def _association(row: Association) -> str:
-    said = f"hazard ratio {row.hazard_ratio:g} {row.contrast} ({row.status}, observational)"
-    return f"{said}; {row.remark}" if row.remark else said
-
-
-def _subsets(analysis: BloodAnalysis) -> str:
+def _subsets(analysis: BloodAnalysis) -> _Section:
     rows = [
         (row.subset, f"{row.baseline:.2f}", f"{row.alpha:.2f}", f"{row.nadir:.2f}", row.status)
         for row in analysis.subsets
     ]
     head = ("subset", "baseline [10⁹/L]", "α [1/Gy]", "nadir [10⁹/L]", "status")
     note = "Kill in circulating blood alone; ratios of α from culture, their mean set to the in-vivo value."
-    return _table_of(head, rows) + f"<p>{note}</p>"
+    return _Section("Lymphocyte subsets", table="Subsets", headings=head, rows=rows, notes=(note,))
 
 
-def _comparisons(analysis: BloodAnalysis) -> str:
+def _comparisons(analysis: BloodAnalysis) -> _Section:
     rows = [
         (
             row.name, f"{row.n_fractions}", f"{row.mean:.3g}", f"{100 * row.v_any_fraction:.3g}",
@@ -207,19 +189,23 @@ def _comparisons(analysis: BloodAnalysis) -> str:
         "Every row has the same patients, organs and lymphocyte law (blood alone, no count used); only dose, time and "
         "fractions differ. Sparing of tissue at high dose rate is not in it."
     )
-    return _table_of(head, rows) + f"<p>{note}</p>"
+    return _Section("Other ways of giving it", table="Deliveries", headings=head, rows=rows, notes=(note,))
 
 
-def _table_of(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    top = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+def _indices(analysis: BloodAnalysis) -> _Section:
+    edric = analysis.edric
+    value = edric.not_computable if edric.value is None else f"{edric.value:.3g} Gy ({edric.status})"
+    rows = [(f"EDRIC, {edric.form} form", "; ".join((value, *edric.notes)))]
+    rows += [
+        (f"for comparison, {row.cohort}", f"{row.statistic} {row.value:g} Gy ({row.status})") for row in edric.context
+    ]
+    rows += [(f"associated with {row.endpoint}, {row.cohort}", _association(row)) for row in outcome_associations()]
+    for row in analysis.indices:
+        text = row.not_computable if row.value is None else f"{row.value:.4g} {row.unit}"
+        rows.append((row.label, "; ".join((text, *row.notes, *row.associations))))
+    return _Section("Immune dose indices", table="Indices", headings=("index", "value"), rows=rows)
 
 
-def _rows(rows: list[tuple[str, str]]) -> str:
-    cells = "".join(f'<tr><th scope="row">{escape(name)}</th><td>{escape(text)}</td></tr>' for name, text in rows)
-    return f"<table>{cells}</table>"
-
-
-def _list(notes: tuple[str, ...]) -> str:
-    return "<ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>"
+def _association(row: Association) -> str:
+    said = f"hazard ratio {row.hazard_ratio:g} {row.contrast} ({row.status}, observational)"
+    return f"{said}; {row.remark}" if row.remark else said

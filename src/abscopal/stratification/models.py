@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from abscopal.domain.errors import InputError
 from abscopal.learning.fit import Learned
 from abscopal.learning.outcome import Outcome
-from abscopal.learning.table import require, unit_of
+from abscopal.learning.table import unit_of
 from abscopal.learning.transport import Transport
 
 
@@ -71,13 +71,8 @@ def predict(model: Learned, table: pd.DataFrame, *, allow_outside: bool = False)
     """
     transport = model.transport(table)
     p = model.probabilities(table)[:, 0]
-    outside = [score > 1 for score in transport.out_of_distribution]
-    for term, levels in transport.unknown_levels.items():
-        name = term.removeprefix("category:")
-        require(table, [name])
-        strange = table[name].map(str).str.strip().isin(levels)
-        outside = [one or bool(two) for one, two in zip(outside, strange, strict=True)]
     notes = list(transport.notes)
+    outside = transport.outside
     if any(outside):
         treated = "predicted on request" if allow_outside else "no number without --allow-outside"
         notes.append(f"{sum(outside)} of {len(outside)} patients are unlike the development cohort: {treated}")

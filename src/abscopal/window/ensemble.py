@@ -1,7 +1,7 @@
 """Many animals: draws of what is not known, times the variation between animals."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from abscopal.domain.errors import InputError
 from abscopal.domain.registry import unknown_name
 from abscopal.equations.model import Model
+from abscopal.immune.diseases import NOTE, disease_draws
 from abscopal.immune.draws import load_draws
 from abscopal.immune.model import ParameterSet
 from abscopal.knowledge.load import load
@@ -16,6 +17,7 @@ from abscopal.knowledge.load import load
 FloatArray = NDArray[np.float64]
 Values = Mapping[str, float | FloatArray]
 VARIABILITY = "immune/variability"
+EXPERIMENTS = "immune/experiments"
 SCATTERED = (
     "g", "alpha", "kk", "kin", "KQ", "h", "kS", "dX", "KA", "kD", "s0",
     "pT", "e4", "wS", "kEp", "Emax", "kex", "rR", "v",
@@ -141,6 +143,7 @@ def standard_ensemble(
     animals: int = 1,
     seed: int = 0,
     fixed: Mapping[str, float] | None = None,
+    disease: str = "",
 ) -> Ensemble:
     """What is not known about a parameter set, times the variation between animals.
 
@@ -156,21 +159,49 @@ def standard_ensemble(
     seed : int
     fixed : mapping, optional
         As in `parameter_scatter`.
+    disease : str
+        A human disease in place of the mouse line, for the calibrated model.
 
     Raises
     ------
     InputError
-        As `parameter_scatter`, `posterior_draws` and `with_variability`.
+        As `parameter_scatter`, `posterior_draws`, `as_disease` and `with_variability`; a disease with set B.
     """
+    if disease and parameter_set != "posterior":
+        raise InputError(
+            doing=f"drawing animals with {disease}", found="reference set B", expected="the calibrated model",
+            try_="--parameters posterior",
+        )  # fmt: skip
     if parameter_set == "posterior":
         ensemble = posterior_draws(draws, seed=seed)
+        ensemble = as_disease(ensemble, disease, seed=seed) if disease else ensemble
     else:
         ensemble = parameter_scatter(model, draws, seed=seed, fixed=fixed)
     return with_variability(ensemble, model, animals, seed=seed) if animals else ensemble
 
 
+def as_disease(ensemble: Ensemble, disease: str, *, seed: int = 0) -> Ensemble:
+    """The same draws with growth, radiosensitivity and immunogenicity of a human disease.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+        Of the calibrated model, before any variation between animals.
+    disease : str
+        By the names of `immune.diseases.diseases`.
+    seed : int
+
+    Raises
+    ------
+    InputError
+        Unknown disease, with the close match; no calibration shipped.
+    """
+    own = disease_draws(disease, ensemble.draws, seed)
+    return replace(ensemble, columns={**ensemble.columns, **own}, notes=(*ensemble.notes, f"{disease}: {NOTE}"))
+
+
 def with_variability(ensemble: Ensemble, model: Model, animals: int, *, seed: int = 0) -> Ensemble:
-    """Several animals for each draw, which differ by the log-normal spreads of the sheet `immune/variability`.
+    """Several animals for each draw, which differ by log-normal spreads of start volumes, growth and priming.
 
     Raises
     ------
@@ -182,17 +213,15 @@ def with_variability(ensemble: Ensemble, model: Model, animals: int, *, seed: in
             doing="drawing virtual animals", found=f"{animals} animals for each draw", expected="at least one",
             try_="animals=20",
         )  # fmt: skip
-    spreads = load(VARIABILITY).values()
+    spreads = {**load(VARIABILITY).values(), "pT": load(EXPERIMENTS)["animal_scatter"]}
     centres = _centres(model, list(spreads), {})
     n = ensemble.draws * ensemble.animals * animals
     columns = {name: np.repeat(values, animals) for name, values in ensemble.columns.items()}
     factors = np.exp(_normals(n, len(spreads), seed + 1) * list(spreads.values()))
     for k, name in enumerate(spreads):
         columns[name] = columns.get(name, np.full(n, centres[name])) * factors[:, k]
-    doubtful = [name for name in spreads if load(VARIABILITY).number(name).status == "uncertain"]
     who = "The animals of different draws" if animals == 1 else f"{animals} animals for each draw"
-    note = f"{who} differ in {', '.join(spreads)} (assumed spreads"
-    note += f"; that of {', '.join(doubtful)} is uncertain)." if doubtful else ")."
+    note = f"{who} differ in {', '.join(spreads)} (assumed spreads)."
     return Ensemble(columns, ensemble.draws, ensemble.animals * animals, (*ensemble.notes, note))
 
 

@@ -20,7 +20,8 @@ CAVEAT = (
 CAVEATS: Mapping[ParameterSet, str] = {
     "set_b": CAVEAT,
     "posterior": "Calibrated on mouse experiments, tumour line TSA: bounds hold for that line and end point, and are "
-    "not a prediction for a human.",
+    "not a prediction for a human. Central values take the median of every parameter, which need not be likely "
+    "together: the intervals over draws are the answer.",
 }
 
 

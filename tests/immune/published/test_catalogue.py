@@ -92,3 +92,11 @@ def test_impossible_comparisons_are_refused() -> None:
         compare_regimens({}, [published("cho2023")])
     with pytest.raises(InputError, match="readout after -1"):
         compare_regimens(ARMS, [published("cho2023")], readout=-1.0)
+
+
+def test_what_a_drug_adds_to_radiation() -> None:
+    model, arm = published("kosinsky2018"), ARMS["5 x 2 + drug"]
+    added = log_effect(model, arm, 20.0, over="radiation")
+    whole, alone = log_effect(model, arm, 20.0), log_effect(model, ARMS["5 x 2"], 20.0)
+    assert added == pytest.approx(whole - alone, abs=1e-5)
+    assert log_effect(model, ARMS["5 x 2"], 20.0, over="radiation") == pytest.approx(0.0, abs=1e-9)

@@ -226,9 +226,8 @@ def _friedrich(regimen: Regimen) -> Prepared:
 
 
 def _gonzalez_crespo(regimen: Regimen) -> Prepared:
-    classes = {given.drug for given in regimen.drug_doses}
-    chosen = "C" if "anti-CTLA-4" in classes else "B" if classes else "A"
-    model = gonzalez_crespo2022(regimen.n_fractions, chosen)
+    # One set for every arm: the sets belong to groups of mice, and a contrast between sets is no effect of treatment.
+    model = gonzalez_crespo2022(regimen.n_fractions, "B")
     fractions = zip(regimen.fraction_days, regimen.fraction_doses, strict=True)
     events = [Event(day, f"fraction_{k}", {"d": dose}) for k, (day, dose) in enumerate(fractions, start=1)]
     events += list(regimen_events(model, regimen.without_radiation()))

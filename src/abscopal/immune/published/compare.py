@@ -20,6 +20,7 @@ from abscopal.immune.published.catalogue import Published
 from abscopal.pharmacology.drugs import drug_class
 
 Site = Literal["irradiated", "other"]
+Over = Literal["untreated", "radiation"]
 FloatArray = NDArray[np.float64]
 LEAST = 1e-12
 """Share of the untreated tumour below which it counts as gone."""
@@ -38,7 +39,7 @@ class Comparison:
     ----------
     models, regimens : tuple of str
     effect : array, shape (n_models, n_regimens)
-        log10 of the tumour over the untreated one; NaN where a model cannot take a regimen. [1]
+        log10 of the tumour over that without treatment (or without drugs); NaN where a model cannot take a regimen. [1]
     ranks : array, shape (n_models, n_regimens)
         1 is best; ties share their mean rank; NaN as above. [1]
     reasons : mapping
@@ -98,7 +99,12 @@ class EnsembleWindow:
 
 
 def compare_regimens(
-    regimens: Mapping[str, Regimen], models: Sequence[Published], *, readout: float = 30.0, site: Site = "irradiated"
+    regimens: Mapping[str, Regimen],
+    models: Sequence[Published],
+    *,
+    readout: float = 30.0,
+    site: Site = "irradiated",
+    over: Over = "untreated",
 ) -> Comparison:
     """Run each regimen through each model.
 
@@ -112,6 +118,9 @@ def compare_regimens(
         tumour is read. [day]
     site : {"irradiated", "other"}
         Lesion that is judged; models with one lesion are left out of the other.
+    over : {"untreated", "radiation"}
+        What the tumour is compared with: no treatment, or the same radiation without drugs, which leaves what the drugs
+        add.
 
     Returns
     -------
@@ -137,7 +146,7 @@ def compare_regimens(
     for i, j in track(pairs, "Models and regimens", len(pairs)):
         name = list(regimens)[j]
         try:
-            effect[i, j] = log_effect(models[i], regimens[name], readout, site)
+            effect[i, j] = log_effect(models[i], regimens[name], readout, site, over)
         except UnsupportedError as exc:
             reasons[models[i].name, name] = exc.found
     ranks = np.array([_ranks(row) for row in effect])
@@ -145,8 +154,10 @@ def compare_regimens(
     return Comparison(tuple(m.name for m in models), tuple(regimens), effect, ranks, reasons, tau, readout)
 
 
-def log_effect(model: Published, regimen: Regimen, readout: float, site: Site = "irradiated") -> float:
-    """log10 of the tumour over that without treatment, `readout` days after the last fraction (or dose)."""
+def log_effect(
+    model: Published, regimen: Regimen, readout: float, site: Site = "irradiated", over: Over = "untreated"
+) -> float:
+    """log10 of the tumour over that without treatment (or without drugs), `readout` days after the last fraction."""
     given = model.shifted(regimen)
     lesion = model.other if site == "other" else model.burden
     if not lesion:
@@ -154,9 +165,10 @@ def log_effect(model: Published, regimen: Regimen, readout: float, site: Site = 
             doing=f"reading the other lesion of {model.name}", found="one lesion only",
             expected="a model with a lesion outside the field", try_="the irradiated lesion",
         )  # fmt: skip
+    without = given.without_drugs() if over == "radiation" else Regimen()
     last = max(given.fraction_days, default=given.last_day) + readout
     treated, alone = (
-        float(model.run(one, [last], horizon=max(last, given.last_day))[lesion][0]) for one in (given, Regimen())
+        float(model.run(one, [last], horizon=max(last, given.last_day))[lesion][0]) for one in (given, without)
     )
     return float(np.log10(max(treated / alone, LEAST)))
 
@@ -170,6 +182,7 @@ def ensemble_window(
     level: float = 0.9,
     readout: float = 30.0,
     site: Site = "irradiated",
+    over: Over = "untreated",
 ) -> EnsembleWindow:
     """Which doses per fraction are near the best one in each model.
 
@@ -186,7 +199,8 @@ def ensemble_window(
         Share of a model's largest effect from which a dose is inside its window. [1]
     readout : float
         [day]
-    site : {"irradiated", "other"}
+    site, over
+        As in `compare_regimens`.
     """
     given = drugs.drug_doses if drugs else ()
     regimens = {f"{dose:g} Gy": Regimen.equal_fractions(dose, n_fractions, drug_doses=given) for dose in sorted(doses)}
@@ -195,7 +209,7 @@ def ensemble_window(
         for model in models
         if {drug_class(dose.drug) for dose in given} <= set(model.amounts) and (site == "irradiated" or model.other)
     ]
-    result = compare_regimens(regimens, able, readout=readout, site=site)
+    result = compare_regimens(regimens, able, readout=readout, site=site, over=over)
     gain = np.nan_to_num(-result.effect, nan=-np.inf)
     inside = gain >= level * gain.max(axis=1, keepdims=True)
     able_at = np.isfinite(result.effect).sum(axis=0)

@@ -12,6 +12,8 @@ FloatArray = NDArray[np.float64]
 LEVEL = 0.95
 Z = float(norm.ppf(0.5 + LEVEL / 2))
 MATCHINGS = 50
+MOST_PAIRS = 800
+"""Matched pairs of one matching; their comparison grows with the square."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def concordance_for_benefit(trial: Trial, predicted: FloatArray, y: FloatArray, 
     Notes
     -----
     Rank-only and noisy. The interval is from the spread over pairs of one matching (jackknife of the
-    pair concordances), averaged over the matchings.
+    pair concordances), averaged over the matchings. Large trials are matched in random parts of 800 pairs.
 
     References
     ----------
@@ -121,7 +123,7 @@ def concordance_for_benefit(trial: Trial, predicted: FloatArray, y: FloatArray, 
 
 def _one_matching(trial: Trial, predicted: FloatArray, y: FloatArray, rng: np.random.Generator) -> tuple[float, float]:
     arms = [np.flatnonzero(trial.w == arm) for arm in (1.0, 0.0)]
-    size = min(len(arm) for arm in arms)
+    size = min(MOST_PAIRS, *(len(arm) for arm in arms))
     treated, control = (
         chosen[np.argsort(predicted[chosen], kind="stable")]
         for chosen in (rng.choice(arm, size, replace=False) for arm in arms)
