@@ -86,3 +86,12 @@ def test_the_same_input_gives_the_same_numbers(thorax: Case, patient: Patient, t
     fields = {"manifest"}
     assert again.model_dump(exclude=fields) == thorax_assessment.model_dump(exclude=fields)
     assert again.manifest.parameters_sha256 == thorax_assessment.manifest.parameters_sha256
+
+
+def test_the_window_is_drawn_with_any_number_of_mechanisms(thorax_assessment: Assessment) -> None:
+    from abscopal.report.figures import draw_figures
+
+    window = thorax_assessment.window
+    many = window.model_copy(update={"ablations": window.ablations * 10})
+    figures = draw_figures(thorax_assessment.model_copy(update={"window": many}))
+    assert "<svg" in figures["window_curve"]

@@ -76,7 +76,7 @@ def _window_curve(assessment: Assessment) -> str:
     window = assessment.window
     with canvas(8.2, 3.3) as (figure, axes):
         for index, curve in enumerate(window.ablations):
-            style = ("--", ":")[index // len(OTHERS)]
+            style = ("--", ":", "-.")[index // len(OTHERS) % 3]
             axes.plot(curve.x, curve.y, style, linewidth=1.2, color=OTHERS[index % len(OTHERS)], label=curve.label)
         axes.plot(window.curve.x, window.curve.y, color=PALETTE[0], linewidth=2.2, label="full model")
         for bounds in window.bounds:

@@ -167,16 +167,20 @@ def respond(
     columns["kk"] = columns["kk"] * kill_factor
     stops = _stops(len(columns["g"]), design, rng)
     times = design.origin + np.array(GRID_MONTHS) * DAYS_PER_MONTH
+    known = {state.name for state in model.states}
+    outputs = tuple(name for name in ("V_0", "M_0", "V_1", "M_1", "L") if name in known)  # without lymphopenia no L
     read: dict[str, dict[str, FloatArray]] = {}
     for arm in track(design.arms, "simulating the arms"):
         people = _people(model, columns | _field_factors(columns, arm), seed)
         courses = _courses(model, arm, stops, float(times[-1]))
         result = simulate_population(
-            model, courses, people, times, outputs=("V_0", "M_0", "V_1", "M_1", "L"), start=design.origin,
+            model, courses, people, times, outputs=outputs, start=design.origin,
             control=_CONTROL, out=None if out is None else out / f"{_slug(arm.name)}.zarr", workers=workers,
             cluster=cluster, command="abscopal trials",
         )  # fmt: skip
-        read[arm.name] = {name: result[name].values for name in ("V_0", "M_0", "V_1", "M_1", "L")}
+        read[arm.name] = {name: result[name].values for name in outputs}
+        if "L" not in outputs:
+            read[arm.name]["L"] = np.ones_like(result["V_0"].values)
     shape = (len(base), patients)
     return _library(design, read, shape, covariates, {
         "model_digest": model.digest, "parameters_sha256": base.digest, "parameters": base.manifest.get("kind", ""),
@@ -232,10 +236,10 @@ def _human(
     columns["pT"] = columns["pT"] * odds[0] / odds[1]
     columns["kel"] = np.full(n, np.log(2) / load(SHEET)["drug_half_life"])
     sd = load(SHEET)["patient_sd_log"]
-    for name in _VARIED:
+    for name in (each for each in _VARIED if each in columns):
         columns[name] = columns[name] * np.exp(sd * rng.standard_normal(n))
     for covariate, names in _BY_COVARIATE.items():
-        for name in names:
+        for name in (each for each in names if each in columns):  # a switch can remove a parameter
             columns[name] = np.minimum(columns[name] * covariates[covariate], _CEILING.get(name, np.inf))
     return columns
 
@@ -246,7 +250,7 @@ def _field_factors(columns: Mapping[str, FloatArray], arm: Arm) -> dict[str, Flo
     sheet = load(SHEET)
     chemo = sheet.table("chemo").set_index("drug")["lymphocyte_factor"]
     factor = sheet[f"blood_factor_{arm.radiation.target}"] * float(chemo[arm.chemo])
-    return {"v": np.minimum(columns["v"] * factor, 0.95)}
+    return {"v": np.minimum(columns["v"] * factor, 0.95)} if "v" in columns else {}
 
 
 def _people(model: "Model", columns: Mapping[str, FloatArray], seed: int) -> VirtualPopulation:
@@ -297,7 +301,7 @@ def _library(
     covariates: dict[str, FloatArray], provenance: dict[str, Any],
 ) -> Library:  # fmt: skip
     floor = load(SHEET)["burden_floor"]
-    solved = np.all([np.isfinite(values["L"]).all(1) for values in read.values()], axis=0)
+    solved = np.all([np.isfinite(values["V_0"]).all(1) for values in read.values()], axis=0)
     if solved.mean() < 0.99:
         raise ConvergenceError(
             doing="simulating the arms of a trial",
