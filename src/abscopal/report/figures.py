@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from abscopal.assessment.types import Assessment, WindowAnswer
+from abscopal.assessment.types import Assessment, Curve, WindowAnswer
 from abscopal.drawing import FAINT, INK, PALETTE, canvas, to_svg
 from abscopal.toxicity.picture import draw_summary
 
@@ -75,9 +75,8 @@ def _alc(assessment: Assessment) -> str | None:
 def _window_curve(assessment: Assessment) -> str:
     window = assessment.window
     with canvas(8.2, 3.3) as (figure, axes):
-        for index, curve in enumerate(window.ablations):
-            style = ("--", ":", "-.")[index // len(OTHERS) % 3]
-            axes.plot(curve.x, curve.y, style, linewidth=1.2, color=OTHERS[index % len(OTHERS)], label=curve.label)
+        for index, curve in enumerate(_decisive(window)):
+            axes.plot(curve.x, curve.y, "--", linewidth=1.2, color=OTHERS[index % len(OTHERS)], label=curve.label)
         axes.plot(window.curve.x, window.curve.y, color=PALETTE[0], linewidth=2.2, label="full model")
         for bounds in window.bounds:
             if bounds.peak_gy is not None:
@@ -102,6 +101,15 @@ def _window_curve(assessment: Assessment) -> str:
         return to_svg(
             figure, f"Immune gain against dose per fraction for {window.n_fractions} fractions, with ablations"
         )
+
+
+def _decisive(window: WindowAnswer) -> list[Curve]:
+    """The ablations that change the curve most, as many as colours tell apart; the table holds them all."""
+
+    def change(curve: Curve) -> float:
+        return max((abs(a - b) for a, b in zip(curve.y, window.curve.y, strict=True)), default=0.0)
+
+    return sorted(window.ablations, key=change, reverse=True)[: len(OTHERS)]
 
 
 def _window_map(assessment: Assessment) -> str:
