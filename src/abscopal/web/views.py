@@ -73,6 +73,18 @@ VIEWS: dict[str, View] = {
         ),
         View(
             "Stratify",
+            "Who gains",
+            "The treatment's effect in two-arm data, over all and by patient, or that none is shown.",
+            ("stratify", "benefit"),
+        ),
+        View(
+            "Stratify",
+            "Phenotypes",
+            "What the mechanistic model makes of each patient's covariates, and how much of it is prior.",
+            ("stratify", "phenotypes"),
+        ),
+        View(
+            "Stratify",
             "Fit a model",
             "A prognostic model from a cohort of your own: survival or response, with its model card.",
             ("stratify", "fit"),
@@ -88,6 +100,18 @@ VIEWS: dict[str, View] = {
             "Evidence",
             "The randomised evidence, pooled, with heterogeneity, contrasts, influence and what is missing.",
             ("trials", "evidence"),
+        ),
+        View(
+            "Trials",
+            "Run a virtual trial",
+            "A design of your own, simulated patient by patient: hazard ratio, power, survival curves.",
+            ("trials", "simulate"),
+        ),
+        View(
+            "Trials",
+            "Vary a design",
+            "The same trial with other targets, doses, starts or sizes: power and expected result.",
+            ("trials", "design"),
         ),
     )
 }

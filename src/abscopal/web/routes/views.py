@@ -11,6 +11,7 @@ from abscopal import __version__
 from abscopal.domain.errors import InputError
 from abscopal.domain.manifest import RESEARCH_USE
 from abscopal.domain.patient import example_toml
+from abscopal.trials.examples import example_design
 from abscopal.web.forms import fields_of, shown, words
 from abscopal.web.routes.shared import ServerOf, SessionOf
 from abscopal.web.shelf import FILE_BYTES
@@ -28,9 +29,10 @@ class Filled(BaseModel):
 
 
 @router.get("/about")
-def about() -> dict[str, str]:
-    """Version, and what this is."""
-    return {"version": __version__, "research_use": RESEARCH_USE, "example_patient": example_toml()}
+def about() -> dict[str, Any]:
+    """Version, what this is, and whole examples of the texts that forms take."""
+    examples = {"patient": example_toml(), "design": example_design("consolidation")}
+    return {"version": __version__, "research_use": RESEARCH_USE, "examples": examples}
 
 
 @router.get("/views")

@@ -1,6 +1,7 @@
 """The window under sliders: one course now, the map around it, and the bands that follow."""
 
 from functools import lru_cache
+from math import log10
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -14,6 +15,7 @@ from abscopal.window.curves import course_curves
 from abscopal.window.ensemble import Ensemble, parameter_scatter
 from abscopal.window.experiment import Experiment, reference_drugs, reference_experiment
 from abscopal.window.surface import find_window, gain_surface
+from abscopal.window.synergy import interaction
 from abscopal.window.uncertainty import ablate_window, bound_setters, setter_text, window_uncertainty
 
 router = APIRouter(prefix="/window", tags=["window"])
@@ -51,9 +53,11 @@ def point(course: Course, session: SessionOf) -> dict[str, Any]:
     setup = _setup(course, session.what_if)
     radiation = setup.schedule(course.dose, course.fractions)
     curves = course_curves(setup, radiation)
-    synergy = setup.synergy(radiation)
+    # The curves end on the day of the readout: one call of the solver gives everything shown here.
+    end = {arm: float(c["distant"][0, -1]) for arm, c in curves.values.items()}
+    synergy = interaction(*(end[arm] / end["none"] for arm in ("rt", "ici", "both")))
     return {
-        "gain": setup.gain(radiation),
+        "gain": log10(end["ici"] / end["both"]),
         "bliss_excess": synergy.bliss_excess,
         "log_synergy": synergy.log_synergy,
         "readout_day": setup.readout_day(radiation),

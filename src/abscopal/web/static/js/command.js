@@ -92,9 +92,10 @@ function fileChoice(given, { about, set, values }, field) {
     const [file] = e.target.files;
     if (file) upload(file, file.name.slice(file.name.lastIndexOf("."))).catch(() => {});
   } });
-  if (field.name !== "patient") return [picker, columns];
-  const text = el("textarea", { id: `${given.id}-text`, spellcheck: false, "aria-label": "patient.toml" });
-  text.value = about.example_patient;
+  const example = about.examples[field.name];
+  if (!example) return [picker, columns];
+  const text = el("textarea", { id: `${given.id}-text`, spellcheck: false, "aria-label": `${field.name}.toml` });
+  text.value = example;
   const use = el("button", { type: "button", class: "quiet", onclick: () => upload(text.value, ".toml").catch(() => {}) }, "Use this text");
   upload(text.value, ".toml").catch((error) => showProblem(error.parts ?? { found: String(error) }));
   return [picker, el("details", {}, el("summary", {}, "Write it here"), text, el("div", { class: "row" }, use)), columns];
