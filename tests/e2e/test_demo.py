@@ -47,18 +47,20 @@ def test_a_user_assesses_a_zip_with_a_name_of_their_own(thorax_case: Path, tmp_p
 
 
 def test_window_and_simulate(tmp_path: Path) -> None:
-    words = ("window", "--fractions", "3", "--no-ablations", "--draws", "0", "--out", "curve.csv", "--json")
+    words = ("window", "--fractions", "3", "--no-ablations", "--no-map", "--draws", "20", "--out", "window", "--json")
     done = abscopal(*words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    full = json.loads(done.stdout)["windows"][0]
+    families = json.loads(done.stdout)["families"]
+    full = families[0]
     assert 2 < full["lower_gy"] < full["peak_gy"] < full["upper_gy"] < 20
-    rows = (tmp_path / "curve.csv").read_text().splitlines()
-    assert len(rows) == 1 + len(full["gain"])
+    rows = (tmp_path / "window" / "families.csv").read_text().splitlines()
+    assert len(rows) == 1 + sum(len(family["gain"]) for family in families)
     done = abscopal("simulate", "--out", "course.csv", "--json", cwd=tmp_path)
     course = json.loads(done.stdout)
-    assert course["status"] == "ok"
+    (arm,) = course["arms"].values()
+    assert all(len(values) == len(course["t_day"]) for values in arm.values())
     assert len((tmp_path / "course.csv").read_text().splitlines()) == 1 + len(course["t_day"])
-    assert_refused(abscopal("simulate", "--fractions", "30"), "horizon")
+    assert_refused(abscopal("simulate", "--fractions", "60"), "horizon")
     assert_refused(abscopal("simulate", "--off", "trexx"), "trex1")
     assert_refused(abscopal("window", "--ici", "pembrolizumap"), "pembrolizumab")
     assert_refused(abscopal("window", "--ici-days", "two"), "2,5,8")
