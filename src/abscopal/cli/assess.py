@@ -72,7 +72,7 @@ def run(
         from abscopal.dose.dicom.intake import read_case
         from abscopal.report.html import render, write_json, write_whole
 
-        _check_out(out)
+        check_out(out)
         patient = read_patient(read_text(patient_path), name=patient_path.name)
         case = read_case(case_path, names=patient.structures, allow_frame_mismatch=allow_frame_mismatch)
         answer = assess_case(
@@ -110,7 +110,7 @@ def show(answer: "Assessment", out: Path) -> None:
     console.print(f"report  {out / 'report.html'}\nnumbers {out / 'assessment.json'}", markup=False, soft_wrap=True)
 
 
-def _check_out(out: Path) -> None:
+def check_out(out: Path) -> None:
     """Refuse an output folder that cannot be one, before anything is computed."""
     if out.exists() and not out.is_dir():
         raise InputError(

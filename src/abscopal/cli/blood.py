@@ -114,7 +114,7 @@ def blood(
     """Dose to blood of a plan: blood DVH, lymphocyte course and immune dose indices."""
     from abscopal.assessment.organs import case_dvhs
     from abscopal.blood.analysis import analyse_blood
-    from abscopal.cli.assess import _check_out
+    from abscopal.cli.assess import check_out
     from abscopal.domain.regimen import Regimen
     from abscopal.dose.dicom.intake import read_case
 
@@ -125,7 +125,7 @@ def blood(
             try_="--alc 1.8",
         )  # fmt: skip
     if out is not None:
-        _check_out(out)
+        check_out(out)
     circulation = _network(network, volumes, flows, head_neck, weight, age, cardiac_output)
     cycle = parse_gate(gate)
 

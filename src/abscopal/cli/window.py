@@ -376,11 +376,11 @@ def write_results(out: Path, answer: Any, figures: Mapping[str, str], tables: Ma
     import io
     import json
 
-    from abscopal.cli.assess import _check_out
+    from abscopal.cli.assess import check_out
     from abscopal.drawing import standalone
     from abscopal.report.html import write_whole
 
-    _check_out(out)
+    check_out(out)
     write_whole(out / "answer.json", json.dumps(answer, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
     for name, svg in figures.items():
         write_whole(out / f"{name}.svg", standalone(svg))
