@@ -76,7 +76,7 @@ def test_the_drawn_number_is_the_number_of_the_program(page):
     with page.expect_response("**/api/window/point") as answered:
         page.get_by_role("slider", name=re.compile("Dose per fraction")).press("ArrowRight")
     content = answered.value.json()
-    setup = reference_experiment()
+    setup = reference_experiment(parameter_set="posterior")
     expected = setup.starting_ici(2.0).gain(setup.schedule(8.5, 3))
     assert content["gain"] == pytest.approx(expected, abs=1e-5)
     page.wait_for_function("text => document.getElementById('gain').textContent === text", arg=f"{expected:.3g}")
