@@ -2,6 +2,10 @@
 
 import { get, post } from "./api.js";
 import { el, reproduce, table } from "./dom.js";
+import { paretoResult } from "./pareto.js";
+
+// Answers that people look at rather than read; every other is shown as pictures and tables.
+const DRAWN = { regimens: paretoResult };
 
 export function follow(place, job) {
   const bar = el("progress", { "aria-label": "progress" });
@@ -34,7 +38,7 @@ export async function outcome(job) {
   return [
     ...pages.map((name) => el("iframe", { src: url(name), title: name, sandbox: "allow-scripts" })),
     ...pictures.map((name) => el("figure", {}, el("img", { class: "figure", src: url(name), alt: name.replace(".svg", "").replaceAll(/[_/-]/g, " ") }), el("figcaption", {}, name))),
-    ...(pages.length ? [] : tables(json)),
+    ...(pages.length ? [] : json && DRAWN[job.view] ? DRAWN[job.view](json, job) : tables(json)),
     files.length ? el("h3", {}, "Files") : null,
     el("ul", {}, files.map((name) => el("li", {}, el("a", { href: url(name), download: name.split("/").pop() }, name)))),
     reproduce(job.command, json),
