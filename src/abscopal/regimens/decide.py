@@ -11,7 +11,7 @@ from abscopal.domain.progress import track
 from abscopal.knowledge.load import load
 from abscopal.radiobiology.isoeffect import bed
 from abscopal.regimens.candidates import SHEET, Candidate, Grid, candidates
-from abscopal.regimens.judge import Costing, Estimate, respond
+from abscopal.regimens.judge import Costing, Estimate, common_readout, respond
 from abscopal.regimens.limits import Limits, OrganDose, broken
 from abscopal.regimens.pareto import non_dominated
 from abscopal.window.ensemble import Ensemble
@@ -202,6 +202,9 @@ def search_regimens(problem: Problem, grid: Grid | None = None, *, refine: int =
             refused[kind] = refused.get(kind, 0) + 1
         if not told:
             allowed.append(candidate)
+    shown = [*allowed, *([problem.present] if problem.present else [])]
+    if shown:
+        problem = replace(problem, setup=replace(problem.setup, readout=common_readout(shown, problem.setup)))
     if refine and allowed:
         from abscopal.regimens.refine import refine_regimens
 
@@ -259,7 +262,7 @@ def judge_all(problem: Problem, shown: Sequence[Candidate]) -> tuple[list[Judged
                 mean=float(decisive[:, k].mean()),
                 better_than_present=None if reference is None else float((decisive[:, k] > reference).mean()),
                 tumour_bed=float(bed(candidate.dose, candidate.n, problem.limits.alpha_beta)),
-                readout=float(response.readout[k]),
+                readout=response.readout,
                 broken=broken(candidate, problem.limits, problem.organs),
             )
         )
@@ -360,8 +363,8 @@ def _notes(problem: Problem, solved: NDArray[np.bool_] | None) -> tuple[str, ...
         f"at most {limits.most_days:g} days.",
         "Organ doses are scaled by the total dose: the distribution is taken as unchanged, which a re-planned course "
         "would not be.",
-        "Every regimen is read in the same draws; one that lasts long is read later, where lesions are nearer to their "
-        "capacity and differences smaller.",
+        "Every regimen is read in the same draws and on the same day, that of the longest: where it is late, lesions are "
+        "near to their capacity and differences are smaller.",
     ]
     if problem.organs is None:
         rules.append("No organ doses are known: no organ limits the search.")

@@ -20,7 +20,7 @@ from abscopal.domain.errors import AbscopalError, InputError
 from abscopal.domain.manifest import RESEARCH_USE
 from abscopal.web.guard import COOKIE, Guard
 from abscopal.web.jobs import Jobs
-from abscopal.web.routes import cases, jobs, knowledge, views, window
+from abscopal.web.routes import cases, jobs, knowledge, planning, views, window
 from abscopal.web.sessions import Session, Sessions
 from abscopal.web.settings import Settings
 from abscopal.web.shelf import Shelf
@@ -101,7 +101,7 @@ def create_app(settings: Settings, root: Typer, main: Main) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(OSError, _refused_by_system)
     app.add_exception_handler(HTTPException, _plain)
-    for part in (views, cases, jobs, knowledge, window):
+    for part in (views, cases, jobs, knowledge, planning, window):
         app.include_router(part.router, prefix="/api", responses=REFUSALS)
     app.add_api_route("/open", _open, methods=["GET"], include_in_schema=False)
     app.add_api_route("/", _page, methods=["GET"], include_in_schema=False)
@@ -139,15 +139,14 @@ def _explained(_request: Request, error: Exception) -> Response:
 
 def _plain(_request: Request, error: Exception) -> Response:
     """What the framework refuses by itself, such as a route or a thing that is not there."""
-    known = isinstance(error, HTTPException)
-    found, status = (error.detail, error.status_code) if known else (type(error).__name__, 500)
+    refused = error if isinstance(error, HTTPException) else HTTPException(500)
     parts = AbscopalError(
         doing="answering a request",
-        found=str(found),
+        found=refused.detail,
         expected="a request as this server describes it in /openapi.json",
         try_="the pages, which make such requests",
     ).parts()
-    return JSONResponse(parts, status_code=status)
+    return JSONResponse(parts, status_code=refused.status_code)
 
 
 def _invalid(_request: Request, error: Exception) -> Response:

@@ -54,7 +54,7 @@ export function paretoResult(json) {
     beside.replaceChildren(table("Side by side, with 90 % intervals", ["", ...chosen.map((row) => row.regimen)], lines));
   }
 
-  redraw();
+  requestAnimationFrame(redraw); // when it is on the page and has a size
   compare();
   return [
     el("p", {}, json.verdict),
