@@ -354,7 +354,8 @@ def _nodes(cell: FloatArray, reach: float) -> FloatArray:
     steps = np.arange(-count, count + 1)
     index = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
     nodes = index @ cell
-    return nodes[np.linalg.norm(nodes, axis=1) <= reach + float(np.linalg.norm(cell.sum(axis=0)))]
+    inside = np.linalg.norm(nodes, axis=1) <= reach + float(np.linalg.norm(cell.sum(axis=0)))
+    return np.asarray(nodes[inside], dtype=np.float64)
 
 
 def _nearest(points: FloatArray, centres: FloatArray) -> FloatArray:
