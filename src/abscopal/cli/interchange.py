@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from abscopal.cli import fhir
 from abscopal.cli.console import JsonOption, print_json, print_table, progress_bars, screen
 from abscopal.cli.window import IntervalOption, OffOption
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from abscopal.equations.model import Model
 
 app = typer.Typer(no_args_is_help=True, help="Models and experiments in the formats of other programs.")
+fhir.add_to(app)
 
 DoseOption = Annotated[float, typer.Option(min=0, max=100, help="Dose per fraction [Gy].")]
 FractionsOption = Annotated[int, typer.Option(min=0, max=60, help="Number of fractions.")]
