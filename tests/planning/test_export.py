@@ -187,3 +187,15 @@ def test_a_folder_of_another_case_is_not_its_source(case: Case, tmp_path: Path) 
     write_case(tmp_path, small_record(ct=ct.__class__(ct.values, moved)))
     with pytest.raises(InputError, match="lies elsewhere"):
         source_study(tmp_path, case.ct)
+
+
+def test_pyradplan_reads_the_set(case: Case, planned: InfluenceMatrix, tmp_path: Path) -> None:
+    reader = pytest.importorskip("pyRadPlan", reason="needs pip install 'abscopal[planning]'")
+    export_plan(tmp_path, study(case, planned, conversions=()))
+    read = reader.load_data(str(tmp_path))
+    assert {voi.name for voi in read["cst"].vois} == {one.name for one in case.structures.values()}
+    sitk = pytest.importorskip("SimpleITK")
+    values = sitk.GetArrayFromImage(read["dose"])
+    expected = planned.dose(WEIGHTS).resample(case.ct)  # the reader puts the dose on the CT grid
+    within = planned.dose(WEIGHTS).resample(case.ct).values > 0
+    np.testing.assert_allclose(values[within], expected.values[within], atol=0.05)

@@ -62,6 +62,10 @@ class Response:
     solved: NDArray[np.bool_]
 
 
+Responder = Callable[[Sequence[Candidate], Experiment, Ensemble], Response]
+"""From regimens to the immune model's answer."""
+
+
 def respond(candidates: Sequence[Candidate], setup: Experiment, ensemble: Ensemble) -> Response:
     """Solve every regimen for every draw in one call.
 
@@ -113,7 +117,7 @@ def _setup(candidate: Candidate, setup: Experiment) -> Experiment:
     return replace(
         moved,
         targets=(0,) if candidate.target == "irradiated" else (0, setup.observed),
-        node_dose=candidate.dose if candidate.node else 0.0,
+        node_dose=candidate.node_gy,
         modulators=candidate.modulators,
     )
 
