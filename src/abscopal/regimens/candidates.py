@@ -6,6 +6,7 @@ from itertools import product
 from typing import Literal
 
 from abscopal.domain.errors import InputError
+from abscopal.domain.regimen import Regimen
 from abscopal.domain.registry import unknown_name
 from abscopal.knowledge.load import load
 from abscopal.radiobiology.isoeffect import isoeffective_dose_per_fraction
@@ -68,6 +69,10 @@ class Candidate:
     def length(self) -> float:
         """Days from the first to the last fraction, both counted."""
         return self.days[-1] - self.days[0] + 1
+
+    def radiation(self) -> Regimen:
+        """The fractions, without drugs."""
+        return Regimen(fraction_days=self.days, fraction_doses=(self.dose,) * self.n)
 
     def text(self) -> str:
         """The regimen in words."""

@@ -11,7 +11,7 @@ from abscopal.domain.progress import track
 from abscopal.knowledge.load import load
 from abscopal.radiobiology.isoeffect import bed
 from abscopal.regimens.candidates import SHEET, Candidate, Grid, candidates
-from abscopal.regimens.judge import Costing, Estimate, Responder, respond
+from abscopal.regimens.judge import Costing, Estimate, Responder, common_readout, respond
 from abscopal.regimens.limits import Limits, OrganDose, broken
 from abscopal.regimens.pareto import non_dominated
 from abscopal.window.ensemble import Ensemble
@@ -201,11 +201,20 @@ def search_regimens(problem: Problem, grid: Grid | None = None, *, refine: int =
             refused[kind] = refused.get(kind, 0) + 1
         if not told:
             allowed.append(candidate)
+    problem = _on_one_day(problem, allowed)
     if refine and allowed:
         from abscopal.regimens.refine import refine_regimens
 
         allowed = list(dict.fromkeys((*allowed, *refine_regimens(problem, allowed, refine, seed))))
     return decide(problem, allowed, refused)
+
+
+def _on_one_day(problem: Problem, allowed: Sequence[Candidate]) -> Problem:
+    """The same problem, with the day on which every regimen is read."""
+    shown = [*allowed, *([problem.present] if problem.present else [])]
+    if not shown:
+        return problem
+    return replace(problem, setup=replace(problem.setup, readout=common_readout(shown, problem.setup)))
 
 
 def _kind(text: str) -> str:
@@ -239,6 +248,7 @@ def decide(problem: Problem, allowed: Sequence[Candidate], refused: Mapping[str,
     shown = [*allowed, *([problem.present] if problem.present else [])]
     if not shown:
         return Decision((), None, None, None, None, {}, refused, (), problem.prefer, _notes(problem, None))
+    problem = _on_one_day(problem, allowed)
     rows, solved = judge_all(problem, shown)
     present = rows.pop() if problem.present else None
     objectives = tuple(name for name in OBJECTIVES if rows and all(name in row.values for row in rows))
@@ -281,7 +291,7 @@ def judge_all(problem: Problem, shown: Sequence[Candidate]) -> tuple[list[Judged
                 mean=float(decisive[:, k].mean()),
                 better_than_present=None if reference is None else float((decisive[:, k] > reference).mean()),
                 tumour_bed=float(bed(candidate.dose, candidate.n, problem.limits.alpha_beta)),
-                readout=float(response.readout[k]),
+                readout=response.readout,
                 broken=broken(candidate, problem.limits, problem.organs),
             )
         )
@@ -380,8 +390,8 @@ def _notes(problem: Problem, solved: NDArray[np.bool_] | None) -> tuple[str, ...
     rules = [
         f"Limits: tumour BED at least {limits.tumour_bed:.1f} Gy (α/β {limits.alpha_beta:g}), fractions on weekdays, "
         f"at most {limits.most_days:g} days.",
-        "Every regimen is read in the same draws; one that lasts long is read later, where lesions are nearer to their "
-        "capacity and differences smaller.",
+        "Every regimen is read in the same draws and on the same day, that of the longest: where it is late, lesions "
+        "are near to their capacity and differences are smaller.",
     ]
     if problem.rules:
         rules += problem.rules
