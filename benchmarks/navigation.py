@@ -83,7 +83,10 @@ def main() -> None:
     aim = float(np.quantile(navigator.linear["Heart mean"], 0.4))
     rows = [
         ("dose, histograms and figures of a mix (`Navigator.at`)", timed(lambda: navigator.at(next(turn)))),
-        ("one slider moved (`Navigator.steer`), two linear programmes", timed(lambda: navigator.steer("Heart mean", aim, middle))),
+        (
+            "one slider moved (`Navigator.steer`), two linear programmes",
+            timed(lambda: navigator.steer("Heart mean", aim, middle)),
+        ),
         ("peer: D w and the histograms of the same structures anew", timed(anew)),
     ]
     ratio = rows[2][1][2] / rows[0][1][2]

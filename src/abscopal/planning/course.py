@@ -188,7 +188,7 @@ def respond_in_parts(parts: Mapping[tuple[str, int], Parts]) -> Responder:
             control=np.exp(mixed(np.log(np.maximum(found.control, np.finfo(float).tiny)))),
             distant=mixed(found.distant),
             gain=mixed(found.gain),
-            readout=found.readout[starts[:-1]],
+            readout=found.readout,
             solved=found.solved,
         )
 
