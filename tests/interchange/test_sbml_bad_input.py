@@ -26,7 +26,7 @@ from tests.interchange.cases import (
 
 pytest.importorskip("libsbml", reason="SBML comes with the extra 'interchange'")
 
-from abscopal.interchange import sbml_file
+from abscopal.interchange import xml_text
 from abscopal.interchange.sbml_read import read_sbml
 
 BOMB = '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;">]>'
@@ -98,7 +98,7 @@ def test_bytes_that_are_not_text_and_files_that_are_too_large(tmp_path, monkeypa
         read_sbml(path)
     path.write_text(document(ONE))
     assert read_sbml(path).names == {"x": "x", "k": "k"}
-    monkeypatch.setattr(sbml_file, "LARGEST", 100)
+    monkeypatch.setattr(xml_text, "LARGEST", 100)
     with pytest.raises(InputError, match="MiB at most"):
         read_sbml(path)
 

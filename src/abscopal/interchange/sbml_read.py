@@ -8,9 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import sympy as sp
+from numpy.typing import NDArray
 
 from abscopal.domain.errors import InputError, ModelError
+from abscopal.domain.registry import unknown_name
+from abscopal.domain.trajectory import Trajectory
 from abscopal.equations.builder import ModelBuilder
 from abscopal.equations.model import Model
 from abscopal.equations.pieces import TIME
@@ -38,6 +42,22 @@ class SbmlModel:
     model: Model
     species: dict[str, tuple[str, bool]]
     names: dict[str, str]
+
+    def values(self, course: Trajectory, name: str) -> NDArray[np.float64]:
+        """The course of an identifier of the file, constant ones included, shape (n_t,).
+
+        Raises
+        ------
+        InputError
+            An identifier that the file does not have, with the close match.
+        """
+        if name not in self.names:
+            raise unknown_name("reading a result of an SBML model", name, list(self.names))
+        here = self.names[name]
+        if here in course.names:
+            return np.asarray(course[here])
+        value = next((p.value for p in self.model.pieces.parameters if p.name == here), None)  # unused ones too
+        return np.full(len(course.t), np.nan if value is None else value)
 
 
 def read_sbml(source: str | Path) -> SbmlModel:
