@@ -20,6 +20,8 @@ from abscopal.planning.influence import InfluenceMatrix, Region
 from abscopal.planning.steering import least_worse
 
 CURVE_POINTS = 161
+FINE = 32
+"""Bins of the histograms that are sorted into, for each step of the curves."""
 MOST_PLANS = 50
 MOST_VOXELS = 20_000_000
 EDRIC = "EDRIC"
@@ -253,14 +255,13 @@ class Navigator:
         shares = self.mix_of(mix)
         dose = shares.astype(np.float32) @ self.doses
         metrics = [self._linear(name, shares) for name in self.linear]
+        curves = []
         for region in self.regions:
-            metrics += self._read(region, dose)
-        return Mixed(
-            mix=shares,
-            metrics=tuple(metrics),
-            curves=tuple(Curve(region.name, self.axis, self._curve(region, dose)) for region in self.regions),
-            dose=self._grid(dose),
-        )
+            inside = dose[region.voxels]
+            fine = self._cumulative(region, inside)
+            curves.append(Curve(region.name, self.axis, fine[::FINE]))
+            metrics += self._covered(region, inside) if region.name in self.targets else self._hot(region, fine)
+        return Mixed(mix=shares, metrics=tuple(metrics), curves=tuple(curves), dose=self._grid(dose))
 
     def weights_at(self, mix: Mapping[str, float] | ArrayLike) -> FloatArray:
         """Fluence of a mix, shape (n_bixels,): a deliverable plan like those it is made of."""
@@ -311,20 +312,26 @@ class Navigator:
         """Figures a slider may cost: all that mix linearly but the means of targets, which are aims."""
         return [name for name in self.linear if name not in {f"{target} mean" for target in self.targets}]
 
-    def _read(self, region: Region, dose: NDArray[np.float32]) -> list[Metric]:
-        """Figures that do not mix linearly."""
-        shown = (95.0, 98.0, 50.0, 2.0) if region.name in self.targets else (2.0,)
-        values = dict(zip(shown, doses_at_volume(dose[region.voxels], region.shares, shown), strict=True))
+    def _covered(self, region: Region, inside: NDArray[np.float32]) -> list[Metric]:
+        """Figures of a target that do not mix linearly, voxel by voxel."""
+        shown = (95.0, 98.0, 50.0, 2.0)
+        values = dict(zip(shown, doses_at_volume(inside, region.shares, shown), strict=True))
         found = [Metric(f"{region.name} D{percent:g}%", value, "Gy") for percent, value in values.items()]
-        if region.name in self.targets and values[50.0] > 0:
+        if values[50.0] > 0:
             spread = (values[2.0] - values[98.0]) / values[50.0]
             found.append(Metric(f"{region.name} homogeneity index", spread, "1"))
         return found
 
-    def _curve(self, region: Region, dose: NDArray[np.float32]) -> FloatArray:
-        step = self.axis[1]
-        bins = np.minimum((dose[region.voxels] / step).astype(np.int64), CURVE_POINTS - 1)
-        amount = np.bincount(bins, weights=region.shares, minlength=CURVE_POINTS)
+    def _hot(self, region: Region, fine: FloatArray) -> list[Metric]:
+        """D2% of an organ, within one fine bin."""
+        last = int(np.flatnonzero(fine >= 0.02)[-1])
+        return [Metric(f"{region.name} D2%", last * float(self.axis[1]) / FINE, "Gy")]
+
+    def _cumulative(self, region: Region, inside: NDArray[np.float32]) -> FloatArray:
+        """Share of a structure that receives at least the lower end of each fine bin."""
+        count = FINE * (CURVE_POINTS - 1) + 1
+        bins = np.minimum((inside * np.float32(FINE / self.axis[1])).astype(np.int32), count - 1)
+        amount = np.bincount(bins, weights=region.shares, minlength=count)
         return np.asarray(np.cumsum(amount[::-1])[::-1] / amount.sum(), dtype=np.float64)
 
     def _grid(self, dose: NDArray[np.float32]) -> DoseGrid:
