@@ -141,7 +141,7 @@ def test_an_even_tumour_in_parts_answers_as_one_dose(matrix: InfluenceMatrix) ->
     one = course(matrix, "a", (0,)).candidate()
     parts = tumour_parts(np.full(40, one.dose), np.linspace(0.1, 1.0, 40))
     assert parts.shares.sum() == pytest.approx(1)
-    whole, split = respond([one], setup, draws), respond_in_parts({"a": parts})([one], setup, draws)
+    whole, split = respond([one], setup, draws), respond_in_parts({("a", 25): parts})([one], setup, draws)
     for name in ("local", "distant", "gain", "control"):
         np.testing.assert_allclose(getattr(split, name), getattr(whole, name), rtol=1e-4, atol=1e-7)
 
@@ -153,7 +153,7 @@ def test_a_cold_part_costs_local_control(matrix: InfluenceMatrix) -> None:
     cold = tumour_parts(np.array([0.0] + [2.5] * 4), np.ones(5))
     assert cold.doses.tolist() == pytest.approx([1e-6, 2.5, 2.5, 2.5, 2.5])
     even, uneven = (
-        respond_in_parts({"a": parts})([one], setup, draws)
+        respond_in_parts({("a", 25): parts})([one], setup, draws)
         for parts in (tumour_parts(np.full(5, 2.0), np.ones(5)), cold)
     )
     assert (uneven.local < even.local).all()

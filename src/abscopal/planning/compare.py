@@ -183,7 +183,7 @@ def compare_plans(reference: PlannedCourse, others: Sequence[PlannedCourse], set
     bloods = [plan_blood(one, setting, reference) for one in track(scaled, "blood dose of plans", len(scaled))]
     complications = [plan_toxicity(one, setting) for one in track(scaled, "complications of plans", len(scaled))]
     setup, ensemble, assumed = setting.experiment(reference)
-    answer = respond_in_parts({one.name: one.parts() for one in scaled})
+    answer = respond_in_parts({(one.name, one.n_fractions): one.parts() for one in scaled})
     response = answer([one.candidate() for one in scaled], setup, ensemble)
     rows = (
         *_target_rows(scaled),

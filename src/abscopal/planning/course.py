@@ -152,7 +152,7 @@ def tumour_parts(doses: FloatArray, shares: FloatArray) -> Parts:
     return Parts(np.maximum(dose[kept] / volume[kept], LEAST_DOSE), volume[kept] / volume.sum())
 
 
-def respond_in_parts(parts: Mapping[str, Parts]) -> Responder:
+def respond_in_parts(parts: Mapping[tuple[str, int], Parts]) -> Responder:
     r"""The immune model's answer to tumours whose parts get different doses.
 
     Each part is taken as a tumour of its own dose. What is left of the tumour adds up over the parts,
@@ -162,16 +162,16 @@ def respond_in_parts(parts: Mapping[str, Parts]) -> Responder:
 
     Parameters
     ----------
-    parts : mapping of plan name to Parts
+    parts : mapping of (plan name, number of fractions) to Parts
 
     Returns
     -------
     callable
-        From candidates whose `plan` is a key, an experiment and an ensemble to a `Response`.
+        From candidates, an experiment and an ensemble to a `Response`; a candidate without parts is of even dose.
     """
 
     def answer(candidates: Sequence[Candidate], setup: Experiment, ensemble: Ensemble) -> Response:
-        known = [parts.get(one.plan, Parts(np.array([one.dose]), np.ones(1))) for one in candidates]
+        known = [parts.get((one.plan, one.n), Parts(np.array([one.dose]), np.ones(1))) for one in candidates]
         flat = [
             replace(one, dose=float(dose)) for one, part in zip(candidates, known, strict=True) for dose in part.doses
         ]
@@ -184,7 +184,7 @@ def respond_in_parts(parts: Mapping[str, Parts]) -> Responder:
             return np.stack([values[:, piece] @ part.shares for piece, part in pairs], axis=1)
 
         return Response(
-            local=-np.log10(mixed(10.0**-found.local)),
+            local=np.maximum(-np.log10(mixed(10.0**-found.local)), 0.0) + 0.0,
             control=np.exp(mixed(np.log(np.maximum(found.control, np.finfo(float).tiny)))),
             distant=mixed(found.distant),
             gain=mixed(found.gain),
