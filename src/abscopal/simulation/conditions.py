@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import sympy as sp
 from numpy.typing import NDArray
 
 from abscopal.equations.model import Model
@@ -31,22 +32,23 @@ class Conditions:
 
     Attributes
     ----------
+    past : callable
+        Values of the past at a time.
     problem : str
         Why the run cannot go on; empty if it can.
     """
 
     model: Model
     parameters: Sequence[float]
+    past: Callable[[float], list[float]]
     problem: str = ""
     waiting: list[_Waiting] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         listed = self.listed = self.model.conditions
-        self._true = [_bound(self.model, self.parameters, c.when) for c in listed]
-        self._delay = [_bound(self.model, self.parameters, c.delay) for c in listed]
-        self._priority = [
-            None if c.priority is None else _bound(self.model, self.parameters, c.priority) for c in listed
-        ]
+        self._true = [self._bound(c.when) for c in listed]
+        self._delay = [self._bound(c.delay) for c in listed]
+        self._priority = [None if c.priority is None else self._bound(c.priority) for c in listed]
         impulses = python_functions(self.model).impulses
         self._updates = [impulses[c.impulse](self.parameters) for c in listed]
         place = {state.name: k for k, state in enumerate(self.model.states)}
@@ -107,7 +109,7 @@ class Conditions:
         return -np.inf if priority is None else float(priority(y, t))
 
     def _after(self, k: int, y: FloatArray, t: float) -> FloatArray:
-        return np.array(self._updates[k](y.tolist(), t, []), dtype=np.float64)
+        return np.array(self._updates[k](y.tolist(), t, self.past(t)), dtype=np.float64)
 
     def _notice(self, y: FloatArray, t: float) -> None:
         """Take note of conditions that turned; all see the same state."""
@@ -120,7 +122,6 @@ class Conditions:
                 self.waiting = [w for w in self.waiting if w.number != k]
         self._held = now
 
-
-def _bound(model: Model, parameters: Sequence[float], expression: object) -> Callable[[FloatArray, float], float]:
-    function = scalar_functions(model, [expression])(parameters)  # type: ignore[list-item]
-    return lambda y, t: function(y.tolist(), t)[0]
+    def _bound(self, expression: sp.Basic) -> Callable[[FloatArray, float], float]:
+        function = scalar_functions(self.model, [expression], past=True)(self.parameters)
+        return lambda y, t: float(function(y.tolist(), t, self.past(t))[0])
