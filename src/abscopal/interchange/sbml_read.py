@@ -99,7 +99,7 @@ class _Reader:
     values: dict[str, float | None] = field(default_factory=dict)
     constant: dict[str, bool] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
-    delays: int = 0
+    pasts: set[sp.Symbol] = field(default_factory=set)
     rates: dict[str, sp.Symbol] = field(default_factory=dict)
 
     def read(self) -> SbmlModel:
@@ -284,11 +284,14 @@ class _Reader:
 
     def _rate_of(self, name: str) -> sp.Symbol:
         if name not in self.rates:
-            taken = f"rate_of_{name}"
-            while taken in self.names.values():
-                taken += "_"
-            self.rates[name] = symbol(taken)
+            self.rates[name] = symbol(self._free(f"rate_of_{name}"))
         return self.rates[name]
+
+    def _free(self, name: str) -> str:
+        """A name that no identifier of the file has."""
+        while name in self.names.values():
+            name += "_"
+        return name
 
     def _rate_math(self, name: str) -> Any:
         """How fast an identifier changes between events."""
@@ -331,14 +334,15 @@ class _Reader:
 
     def _delayed(self, of: Any, lag: Any) -> Any:
         """A value of the past; its lag must be constant."""
-        if any(str(used).startswith("past_") for used in symbols_of(of)):
+        if self.pasts & symbols_of(of):
             raise UnsupportedError(
                 doing=f"reading {self.formulas.where}", found="a delay of a delay",
                 expected="delays of what is known without them", try_="one delay with the sum of both lags",
             )  # fmt: skip
-        self.delays += 1
-        name = f"past_{self.delays}"
-        return self.builder.delayed(name, _UNIT, f"{of}, {lag} ago", of, lag)
+        name = self._free(f"past_{len(self.pasts) + 1}")
+        made = self.builder.delayed(name, _UNIT, f"{of}, {lag} ago", of, lag)
+        self.pasts.add(made)
+        return made
 
     # events
 
