@@ -667,6 +667,48 @@ CASES = {
         "",
         "",
     ),
+    "00040": (
+        "RandomEventExecution, EventPriority, EventIsNotPersistent",
+        document(
+            (
+                "Parameters",
+                parameter("s", None, "false")
+                + "".join(parameter(n, 0.0, "false") for n in ("q", "r", "last", "biased")),
+            ),
+            ("Rules", rule("assignment", "s", ap("plus", "q", "r"))),
+            (
+                "Events",
+                "".join(
+                    event(
+                        ap("geq", ap("minus", TIME, "last"), 0.0078125),
+                        {"last": TIME, one: ap("plus", one, 1.0)},
+                        priority=1.0,
+                        persistent="false",
+                    )
+                    for one in ("q", "r")
+                )
+                + event(ap("geq", ap("abs", ap("minus", "q", "r")), 90.0), {"biased": 1.0}),
+            ),
+        ),
+        {"s": 128 * T, "biased": np.zeros(9)},
+        "",
+        "",
+    ),
+    "00041": (
+        "InitialAssignment, Parameter, infinite numbers",
+        document(
+            ("Parameters", parameter("p", "INF") + parameter("n") + parameter("u") + parameter("y", None, "false")),
+            (
+                "InitialAssignments",
+                f'<initialAssignment symbol="n">{math(ap("minus", "<infinity/>"))}</initialAssignment>'
+                f'<initialAssignment symbol="u">{math("<notanumber/>")}</initialAssignment>',
+            ),
+            ("Rules", rule("assignment", "y", ap("min", ap("times", "<pi/>", "<exponentiale/>"), "p"))),
+        ),
+        {"p": np.full(9, np.inf), "n": np.full(9, -np.inf), "u": np.full(9, np.nan), "y": np.full(9, np.pi * np.e)},
+        "",
+        "",
+    ),
 }
 
 UNSUPPORTED = {

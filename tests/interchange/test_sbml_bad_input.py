@@ -60,7 +60,7 @@ ONE = ("Parameters", parameter("x", 1.0, "false") + K)
         (document(("Parameters", parameter("x", 1.0, "false") + parameter("y", None, "false") + parameter("z", None, "false")), ("Rules", rule("assignment", "y", leaf(1.0)) + rule("assignment", "z", ap(RATE_OF, "y")))), InputError, "line 3.*assignmentRule uses 'y'|line 3.*uses 'y'"),
         (document(("Parameters", parameter("x", 1.0, "false") + parameter("k")), ("Rules", rule("rate", "x", leaf("k")))), InputError, "'k' on line 3"),
         (document(("Compartments", compartment()), ("Species", AB.replace('initialAmount="3.0"', "")), ("Parameters", K)), InputError, "species 'A' on line 3"),
-        (document(ONE, ("Rules", rule("rate", "x", "<infinity/>"))), UnsupportedError, "the number inf"),
+        (document(ONE, ("Rules", rule("rate", "x", "<infinity/>"))), InputError, "finite real numbers"),
         (document(("Compartments", compartment()), ("Species", AB), ("Reactions", '<reaction id="J" reversible="false"><listOfReactants><speciesReference species="A" stoichiometry="1" constant="true"/></listOfReactants></reaction>')), InputError, "no kinetic law"),
         (document(("Compartments", compartment()), ("Species", species("A", 1.0)), ("Parameters", K), ("Reactions", reaction("J", ['<speciesReference species="A" constant="true"/>'], [], leaf("k")))), InputError, "no stoichiometry"),
         (document(ONE, ("Events", event(ap("gt", "x", 2.0), {"k": 1.0}))), InputError, "k"),

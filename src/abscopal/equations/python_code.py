@@ -154,7 +154,7 @@ _FUNCTIONS = (
     "exp", "log", "tanh", "sqrt", "pow", "erf", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh",
     "asinh", "acosh", "atanh", "floor", "ceil", "gamma", "factorial",
 )  # fmt: skip
-_MATH = {name: getattr(math, name) for name in _FUNCTIONS} | {"math": math}
+_MATH = {name: getattr(math, name) for name in (*_FUNCTIONS, "e", "pi", "inf", "nan")} | {"math": math}
 
 
 def _compile(

@@ -1,5 +1,6 @@
 """Formulas of SBML as expressions of the model language."""
 
+import math
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -144,7 +145,7 @@ class Formulas:
         Raises
         ------
         InputError
-            No formula, an unknown identifier, a number that is not finite.
+            No formula, an unknown identifier.
         UnsupportedError
             A construct that is not read.
         """
@@ -201,12 +202,9 @@ class Formulas:
         if kind == "RATIONAL":
             return sp.Rational(node.getNumerator(), node.getDenominator())
         value = float(node.getReal())
-        if value not in {float("inf"), float("-inf")} and value == value:  # noqa: PLR0124 - a NaN differs from itself
-            return sp.Integer(int(value)) if value == int(value) and abs(value) < 2**53 else expression(value)
-        raise UnsupportedError(
-            doing=f"reading {self.where}", found=f"the number {value}", expected="finite numbers",
-            try_="a large number, or another form of the formula",
-        )  # fmt: skip
+        if not math.isfinite(value):
+            return sp.nan if math.isnan(value) else expression(value)
+        return sp.Integer(int(value)) if value == int(value) and abs(value) < 2**53 else expression(value)
 
     def _name(self, name: str) -> Any:
         if name not in self.symbols:

@@ -246,8 +246,9 @@ class _Reader:
         raise _valueless(own, "species", name)
 
     def _is_parameter(self, name: str) -> bool:
-        """A number that nothing changes or computes."""
-        return not (self._varies(name) or name in self.assigned or name in self.species)
+        """A finite number that nothing changes or computes."""
+        is_computed = self._varies(name) or name in self.assigned or name in self.species
+        return not is_computed and abs(self.values[name] or 0.0) != float("inf")
 
     # the model
 

@@ -15,9 +15,11 @@ Look = Callable[[float], FloatArray]
 _LOOKS = 16
 """Times inside a step at which conditions are looked at; one that is true for less may be missed."""
 _MOST_AT_ONCE = 10_000
+_SEED = 0
+"""Impulses of one priority come in any order, but each run of a model gives the same numbers."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Waiting:
     """An impulse that will come."""
 
@@ -54,6 +56,7 @@ class Conditions:
         place = {state.name: k for k, state in enumerate(self.model.states)}
         self._changed = [[place[u.state] for u in self.model.updates if u.impulse == c.impulse] for c in listed]
         self._held = [c.initially for c in listed]
+        self._chance = np.random.default_rng(_SEED)
 
     @property
     def next_due(self) -> float:
@@ -95,7 +98,7 @@ class Conditions:
             due = [w for w in self.waiting if w.due <= t]
             if not due:
                 return y
-            first = max(due, key=lambda w: self._rank(w.number, y, t))
+            first = self._first(due, y, t)
             self.waiting.remove(first)
             after = first.values if first.values is not None else self._after(first.number, y, t)
             y = y.copy()
@@ -103,6 +106,13 @@ class Conditions:
             self._notice(y, t)
         self.problem = f"conditions set each other off without end on day {t:g}"
         return y
+
+    def _first(self, due: list[_Waiting], y: FloatArray, t: float) -> _Waiting:
+        """The one with the highest priority; of several with the same one any, of several without the first."""
+        ranks = [self._rank(w.number, y, t) for w in due]
+        best = [w for w, rank in zip(due, ranks, strict=True) if rank == max(ranks)]
+        is_open = len({w.number for w in best}) > 1 and max(ranks) > -np.inf
+        return best[int(self._chance.integers(len(best))) if is_open else 0]
 
     def _rank(self, k: int, y: FloatArray, t: float) -> float:
         priority = self._priority[k]
