@@ -48,7 +48,7 @@ class HeldCase:
     @cached_property
     def cutter(self) -> Cutter:
         """Planes through the case, prepared once."""
-        return Cutter(self.case, PICTURE_STEP)
+        return Cutter(self.case.dose, PICTURE_STEP, self.case.structures, self.case.ct)
 
     @cached_property
     def dvhs(self) -> dict[str, DVH]:
