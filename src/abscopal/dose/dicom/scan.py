@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset
 
 from abscopal.domain.errors import DicomError
 from abscopal.domain.progress import track
+from abscopal.dose.dicom.conversions import read_conversion
 from abscopal.dose.dicom.elements import is_truncated, items, parsing, referenced, text
 from abscopal.dose.dicom.files import MAX_FILE_BYTES, CaseFile
 from abscopal.dose.dicom.names import vocabulary
@@ -51,6 +52,10 @@ class Found:
         PatientPosition, such as HFS; '' when absent.
     summation : str
         DoseSummationType of an RTDOSE.
+    dose_type : str
+        DoseType of an RTDOSE.
+    converted : bool
+        An RTDOSE that says it is an EQD2 or BED, in the words written here.
     """
 
     role: Role
@@ -62,6 +67,8 @@ class Found:
     refers_to: frozenset[str]
     position: str
     summation: str
+    dose_type: str
+    converted: bool
     source: CaseFile
 
     def read(self) -> Dataset:
@@ -188,6 +195,8 @@ def _facts(dataset: Dataset, role: Role, file: CaseFile, data: bytes) -> Found:
         refers_to=frozenset(refers_to + _image_series(dataset)),
         position=text(dataset, "PatientPosition") or (text(setups[0], "PatientPosition") if setups else ""),
         summation=text(dataset, "DoseSummationType"),
+        dose_type=text(dataset, "DoseType"),
+        converted=read_conversion(text(dataset, "DoseComment")) is not None,
         source=file,
     )
 
