@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow explore lint types floors unit docs bench posterior clean
+.PHONY: demo test test-slow explore lint types floors unit planning docs bench posterior clean
 
 $(BIN)/abscopal: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -19,7 +19,7 @@ $(VENV)/.dev: pyproject.toml $(BIN)/abscopal
 demo: $(BIN)/abscopal          ## one real patient, from DICOM to a report
 	$(BIN)/abscopal demo --out demo
 
-test: lint types floors unit docs    ## everything CI runs
+test: lint types floors unit planning docs    ## everything CI runs
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -34,6 +34,16 @@ floors: $(VENV)/.dev
 unit: $(VENV)/.dev
 	$(BIN)/python -m pytest -n auto -m "not slow and not network"
 
+planning: tests/planning/.venv/.ready    ## the tests that need pyRadPlan, which cannot live beside the newest numpy
+	tests/planning/.venv/bin/python -m pytest -m planning tests/planning tests/e2e/test_plan_cli.py
+
+tests/planning/.venv/.ready: pyproject.toml tests/planning/requirements.txt
+	$(PYTHON) -m venv tests/planning/.venv
+	tests/planning/.venv/bin/python -m pip install --quiet --upgrade pip
+	tests/planning/.venv/bin/python -m pip install --quiet --no-deps 'pyRadPlan==0.5.0'
+	tests/planning/.venv/bin/python -m pip install --quiet -e . -r tests/planning/requirements.txt
+	@touch $@
+
 test-slow: $(VENV)/.dev        ## the slow and the networked tests
 	$(BIN)/python -m pytest -m "slow or network" --force-enable-socket
 
@@ -43,9 +53,10 @@ explore: $(VENV)/.dev          ## the property tests on examples never tried bef
 docs: $(VENV)/.dev
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
-bench: benchmarks/.venv/.ready    ## speed of solver and window beside their peers, written into docs/validation
+bench: benchmarks/.venv/.ready tests/planning/.venv/.ready    ## speed of solver, window and planning beside their peers, written into docs/validation
 	benchmarks/.venv/bin/python benchmarks/solver.py --write docs/validation/solver.md
 	benchmarks/.venv/bin/python benchmarks/window.py --write docs/validation/window-speed.md
+	tests/planning/.venv/bin/python benchmarks/planning.py --write docs/validation/planning.md
 
 benchmarks/.venv/.ready: pyproject.toml benchmarks/requirements.txt
 	$(PYTHON) -m venv benchmarks/.venv
@@ -57,4 +68,4 @@ posterior: $(VENV)/.dev         ## calibrate the dose-immune model and its ablat
 	$(BIN)/abscopal inference evidence --docs docs/validation/window.md --predictions validation/predictions
 
 clean:
-	rm -rf $(VENV) benchmarks/.venv demo docs/_build
+	rm -rf $(VENV) benchmarks/.venv tests/planning/.venv demo docs/_build
