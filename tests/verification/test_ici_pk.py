@@ -48,7 +48,7 @@ def test_largest_fall_of_durvalumab_clearance() -> None:
     assert course["CL"][1] / course["CL"][0] == pytest.approx(0.61, abs=0.005)
 
 
-# Median and quartiles at steady state predicted for 1062 patients, mg/L (J Immunother Cancer, Table 4 of the CSCC study)
+# Median and quartiles at steady state predicted for 1062 patients, mg/L (J Immunother Cancer, CSCC study, Table 4)
 CEMIPLIMAB = [(350, 21, (42.4, 74.1), (139, 198)), (600, 28, (45.9, 84.4), (211, 297))]
 
 
