@@ -23,6 +23,7 @@ from abscopal.immune.published.friedrich2022 import (
     surviving_share,
 )
 from abscopal.immune.published.gonzalez_crespo2022 import gonzalez_crespo2022
+from abscopal.immune.published.ionescu2022 import ionescu2022, weekly_infusions
 from abscopal.immune.published.kosinsky2018 import kosinsky2018
 from abscopal.knowledge.load import load
 from abscopal.simulation.events import Event
@@ -342,3 +343,14 @@ def test_gonzalez_crespo_trajectories(row: tuple[str, int, bool, bool, tuple[flo
         model.with_values({"tau1": (8 * fine - 6 * middle + coarse) / 3}), events, days, side="after"
     )
     assert solved_there["V"] == pytest.approx(expected, rel=5e-5)
+
+
+# Ionescu: patient 018, both drugs during the first day of each week; x1 and x2
+@pytest.mark.parametrize(
+    ("day", "expected"),
+    [(7, (701.665, 1234.73)), (14, (339.461, 641.276)), (30, (60.6965, 125.506)), (60, (2.54178, 5.28891))],
+)
+def test_ionescu_patient_018(day: float, expected: tuple[float, float]) -> None:
+    course = simulate(ionescu2022(), weekly_infusions(9), [day], horizon=63.0, tolerance=TIGHT)
+    # The reference lies up to 1.5e-4 away: the effect rises with the tenth root of the level from zero.
+    assert (course["x1"][0], course["x2"][0]) == pytest.approx(expected, rel=2e-4)
