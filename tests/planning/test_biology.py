@@ -88,7 +88,7 @@ def test_an_interrupted_search_goes_on_where_it_stopped(
     calls = []
     solve = biology.solve
 
-    def counted(*given: object, **options: object):  # noqa: ANN202
+    def counted(*given: object, **options: object):
         calls.append(1)
         return solve(*given, **options)
 
