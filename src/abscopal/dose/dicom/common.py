@@ -9,7 +9,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 from pydicom.valuerep import format_number_as_ds
 
 from abscopal.domain.errors import InputError
-from abscopal.dose.dicom.records import StudyRecord
+from abscopal.dose.dicom.records import StudyImages, StudyRecord
 from abscopal.dose.grid import FloatArray
 
 PERPENDICULAR_TOLERANCE = 1e-4
@@ -36,23 +36,26 @@ def item(**elements: object) -> Dataset:
 
 @dataclass(frozen=True)
 class Names:
-    """UIDs of a study, all derived from its seed.
+    """UIDs of a study, derived from its seed but for those of an existing CT.
 
     Attributes
     ----------
     seed : str
     frame : str
         Frame of reference.
+    existing : StudyImages, optional
+        The study and CT that the objects are filed with.
     """
 
     seed: str
     frame: str
+    existing: StudyImages | None = None
 
     @classmethod
     def of(cls, record: StudyRecord) -> "Names":
         """Names for a record, keeping the frame of reference its CT states."""
         derived = str(generate_uid(entropy_srcs=[record.seed, "frame of reference"]))
-        return cls(record.seed, record.ct.frame_of_reference_uid or derived)
+        return cls(record.seed, record.ct.frame_of_reference_uid or derived, record.images)
 
     def uid(self, *what: object) -> str:
         """The UID of one thing of the study."""
@@ -61,7 +64,16 @@ class Names:
     @property
     def study(self) -> str:
         """StudyInstanceUID."""
-        return self.uid("study")
+        return self.uid("study") if self.existing is None else self.existing.study_uid
+
+    @property
+    def ct_series(self) -> str:
+        """SeriesInstanceUID of the CT."""
+        return self.uid("series", "CT") if self.existing is None else self.existing.series_uid
+
+    def ct_image(self, k: int) -> str:
+        """SOPInstanceUID of CT slice `k`; "" where the existing series has none there."""
+        return self.uid("ct", k) if self.existing is None else self.existing.images[k]
 
 
 def new_object(record: StudyRecord, names: Names, sop_class: str, instance: str, series: str) -> Dataset:
@@ -73,26 +85,27 @@ def new_object(record: StudyRecord, names: Names, sop_class: str, instance: str,
         SOPInstanceUID=instance,
         PatientName=who.patient_name,
         PatientID=who.patient_id,
-        PatientBirthDate="",
+        PatientBirthDate=who.birth_date,
         PatientSex=who.patient_sex,
-        PatientIdentityRemoved="YES",
-        DeidentificationMethod="Synthetic phantom, no person behind it",
+        PatientIdentityRemoved="YES" if who.removed else "NO",
         PatientComments=who.comment,
         StudyInstanceUID=names.study,
         StudyDate=who.date,
         StudyTime=who.time,
-        StudyID="1",
+        StudyID=who.study_id,
         StudyDescription=who.description,
         AccessionNumber="",
         ReferringPhysicianName="",
-        SeriesInstanceUID=names.uid("series", series),
+        SeriesInstanceUID=names.ct_series if series == "CT" else names.uid("series", series),
         SeriesDescription=f"{who.description}: {series}"[:64],
         Manufacturer="abscopal",
-        ManufacturerModelName="synthetic phantom",
+        ManufacturerModelName=who.model,
         SoftwareVersions="1",
         FrameOfReferenceUID=names.frame,
         PositionReferenceIndicator="",
     )
+    if who.removed:
+        made.DeidentificationMethod = who.removed
     made.file_meta = FileMetaDataset()
     made.file_meta.MediaStorageSOPClassUID = UID(sop_class)
     made.file_meta.MediaStorageSOPInstanceUID = UID(instance)

@@ -7,17 +7,14 @@ from pydicom.uid import CTImageStorage, RTDoseStorage, RTPlanStorage
 
 from abscopal.domain.errors import InputError, UnsupportedError
 from abscopal.dose.dicom.common import Geometry, Names, decimal, decimals, item, new_object
-from abscopal.dose.dicom.records import StudyRecord
-from abscopal.dose.grid import DoseGrid
+from abscopal.dose.dicom.conversions import conversion_comment
+from abscopal.dose.dicom.records import Conversion, PlanRecord, StudyRecord
+from abscopal.dose.grid import DoseGrid, FloatArray, require_convertible
+from abscopal.radiobiology.isoeffect import bed, eqd2_of_total
 
 RESCALE_INTERCEPT = -1024
 SIGNED_16 = (-32768, 32767)
 FRAME_OFFSETS = Tag("GridFrameOffsetVector")
-
-
-def ct_uid(names: Names, k: int) -> str:
-    """SOPInstanceUID of CT slice `k`."""
-    return names.uid("ct", k)
 
 
 def ct_slices(record: StudyRecord, names: Names) -> list[Dataset]:
@@ -47,7 +44,7 @@ def _ct_slice(
     plane: np.ndarray[tuple[int, int], np.dtype[np.int16]],
     k: int,
 ) -> Dataset:
-    made = new_object(record, names, CTImageStorage, ct_uid(names, k), "CT")
+    made = new_object(record, names, CTImageStorage, names.ct_image(k), "CT")
     made.Modality = "CT"
     made.SeriesNumber = 1
     made.PatientPosition = record.patient_position
@@ -80,7 +77,7 @@ def _pixel_module(made: Dataset, shape: tuple[int, ...], *, bits: int, signed: b
 
 
 def dose_object(record: StudyRecord, dose: DoseGrid, names: Names) -> Dataset:
-    """The plan dose as a multi-frame RT Dose.
+    """The physical plan dose as a multi-frame RT Dose.
 
     Raises
     ------
@@ -90,23 +87,52 @@ def dose_object(record: StudyRecord, dose: DoseGrid, names: Names) -> Dataset:
         Sheared axes, or a frame of reference other than that of the CT.
     """
     _require_writable(record, dose, names)
-    geometry = Geometry.of(dose.affine, "dose grid")
-    made = new_object(record, names, RTDoseStorage, names.uid("rtdose"), "RTDOSE")
+    made = _dose_object(record, dose.values, dose.affine, names, names.uid("rtdose"))
+    made.DoseType = "PHYSICAL"
+    made.DoseComment = record.identity.description[:64]
+    return made
+
+
+def converted_dose_object(
+    record: StudyRecord, dose: DoseGrid, plan: PlanRecord, conversion: Conversion, names: Names
+) -> Dataset:
+    """EQD2 or BED of the plan dose as an RT Dose of type EFFECTIVE, in Gy, with α/β and fractions in its comment.
+
+    Raises
+    ------
+    UnsupportedError, InputError
+        As `dose_object`, and an α/β that is not positive.
+    """
+    _require_writable(record, dose, names)
+    ratio = conversion.alpha_beta
+    require_convertible(dose.kind, ratio, plan.n_fractions)
+    values = eqd2_of_total(dose.values, plan.n_fractions, ratio)
+    if conversion.quantity == "BED":
+        values = bed(dose.values / plan.n_fractions, plan.n_fractions, ratio)
+    instance = names.uid("rtdose", conversion.quantity, decimal(ratio))
+    made = _dose_object(record, values, dose.affine, names, instance)
+    made.DoseType = "EFFECTIVE"
+    made.DoseComment = conversion_comment(conversion, plan.n_fractions)
+    made.InstanceNumber = 2 + record.conversions.index(conversion)
+    return made
+
+
+def _dose_object(record: StudyRecord, values: FloatArray, affine: FloatArray, names: Names, instance: str) -> Dataset:
+    geometry = Geometry.of(affine, "dose grid")
+    made = new_object(record, names, RTDoseStorage, instance, "RTDOSE")
     made.Modality = "RTDOSE"
     made.SeriesNumber = 4
     made.OperatorsName = ""
     made.InstanceNumber = 1
     made.InstanceCreationDate, made.InstanceCreationTime = record.identity.date, record.identity.time
     geometry.set_plane(made, 0)
-    scaling, stored = _scaled(dose, record.dose_bits)
+    scaling, stored = _scaled(values, record.dose_bits)
     _pixel_module(made, stored.shape, bits=record.dose_bits, signed=False)
     made.NumberOfFrames = stored.shape[0]
     made.FrameIncrementPointer = FRAME_OFFSETS
     made.GridFrameOffsetVector = decimals(np.arange(stored.shape[0]) * float(geometry.affine[:3, 2] @ geometry.normal))
     made.DoseUnits = "GY"
-    made.DoseType = "PHYSICAL"
     made.DoseSummationType = "PLAN"
-    made.DoseComment = record.identity.description[:64]
     made.TissueHeterogeneityCorrection = "IMAGE"
     made.DoseGridScaling = scaling
     if record.plan is not None:
@@ -117,11 +143,11 @@ def dose_object(record: StudyRecord, dose: DoseGrid, names: Names) -> Dataset:
     return made
 
 
-def _scaled(dose: DoseGrid, bits: int) -> tuple[str, np.ndarray[tuple[int, ...], np.dtype[np.unsignedinteger]]]:
+def _scaled(values: FloatArray, bits: int) -> tuple[str, np.ndarray[tuple[int, ...], np.dtype[np.unsignedinteger]]]:
     """DoseGridScaling as it is written, and the stored integers made with just that number."""
-    top = 2**bits - 1
-    scaling = f"{dose.max / (top - 1):.9e}" if dose.max > 0 else "1"
-    stored = np.rint(dose.values / float(scaling))
+    top, highest = 2**bits - 1, float(values.max())
+    scaling = f"{highest / (top - 1):.9e}" if highest > 0 else "1"
+    stored = np.rint(values / float(scaling))
     return scaling, stored.astype(f"<u{bits // 8}")
 
 

@@ -29,6 +29,9 @@ def choose_dose(scan: Scan) -> tuple[Found, str]:
         linked = [one for one in whole if one.refers_to & plans]
         if len(linked) == 1:
             return linked[0], f"of {len(whole)} plan doses the one whose RTPLAN is here"
+        physical = [one for one in linked or whole if one.dose_type == "PHYSICAL"]
+        if len(physical) == 1:
+            return physical[0], f"of {len(whole)} plan doses the only physical one"
         raise _several(whole, "RTDOSE", "one plan dose")
     if whole:
         rest = f"; {len(doses) - 1} other dose(s) left aside" if len(doses) > 1 else ""

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from abscopal.domain.errors import DicomError
+from abscopal.dose.dicom.conversions import read_conversion
 from abscopal.dose.dicom.elements import floats, items, number, parsing, text
 from abscopal.dose.grid import DoseGrid, DoseKind, FloatArray, Volume
 from abscopal.dose.structures import Structure
@@ -42,12 +43,13 @@ def read_dose(dataset: Dataset, *, kind: DoseKind | None = None) -> DoseGrid:
     """
     with parsing("the RTDOSE"):
         _require_gray(dataset)
-        stated = kind or _kind(dataset)
+        stated, alpha_beta = (kind, None) if kind else _kind(dataset)
         affine = _dose_affine(dataset)
         scaling = floats(dataset, "DoseGridScaling", "the RTDOSE", count=1)[0]
         pixels = _pixels(dataset, "the RTDOSE")
         values = pixels.astype(np.float64) * scaling
-        return DoseGrid(values, affine, stated, frame_of_reference_uid=text(dataset, "FrameOfReferenceUID"))
+        frame = text(dataset, "FrameOfReferenceUID")
+        return DoseGrid(values, affine, stated, alpha_beta, frame_of_reference_uid=frame)
 
 
 def _require_gray(dataset: Dataset) -> None:
@@ -61,8 +63,19 @@ def _require_gray(dataset: Dataset) -> None:
         )
 
 
-def _kind(dataset: Dataset) -> DoseKind:
+def _kind(dataset: Dataset) -> tuple[DoseKind, float | None]:
+    """The kind of dose, and the α/β of an EQD2 that states it as this package writes it."""
     stated = text(dataset, "DoseType")
+    conversion = read_conversion(text(dataset, "DoseComment")) if stated == "EFFECTIVE" else None
+    if conversion is not None and conversion.quantity == "BED":
+        raise DicomError(
+            doing="reading the RTDOSE",
+            found=f"a BED with α/β {conversion.alpha_beta:g} Gy",
+            expected="a physical, RBE-weighted or EQD2 dose",
+            try_="the physical dose of the same plan",
+        )
+    if conversion is not None:
+        return "EQD2", conversion.alpha_beta
     if stated not in KINDS:
         raise DicomError(
             doing="reading the RTDOSE",
@@ -70,7 +83,7 @@ def _kind(dataset: Dataset) -> DoseKind:
             expected="PHYSICAL or EFFECTIVE",
             try_="dose_kind='physical' or 'RBE' if you know what the dose is",
         )
-    return KINDS[stated]
+    return KINDS[stated], None
 
 
 def _axes(dataset: Dataset, what: str) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:

@@ -1,19 +1,23 @@
 """What a written study says beside its arrays: who, which plan, which beams."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from abscopal.dose.grid import DoseGrid, FloatArray, Volume
 from abscopal.dose.structures import Structure
 
+Quantity = Literal["EQD2", "BED"]
+Radiation = Literal["PHOTON", "PROTON"]
+
 
 @dataclass(frozen=True)
 class Identity:
-    """Dummy identifiers and the words that say what the study is.
+    """Who the study is of, and the words that say what it is.
 
     Attributes
     ----------
-    patient_name, patient_id : str
-        Dummies; never those of a person.
+    patient_name, patient_id, birth_date : str
+        Dummies, unless the objects are to be filed with the study they were planned on.
     patient_sex : str
         M, F, O or empty.
     date, time : str
@@ -24,21 +28,30 @@ class Identity:
         BodyPartExamined such as CHEST, or empty.
     comment : str
         Longer text for PatientComments and the descriptions of the RT objects.
+    study_id : str
+    model : str
+        What made the objects, beside the manufacturer.
+    removed : str
+        How identity was removed; "" where the identifiers are those of the source.
     """
 
     patient_name: str = "Phantom^Synthetic"
     patient_id: str = "SYNTHETIC"
     patient_sex: str = ""
+    birth_date: str = ""
     date: str = "20000101"
     time: str = "120000"
     description: str = "Synthetic phantom"
     body_part: str = ""
     comment: str = "Synthetic phantom computed by abscopal; not a patient. Research use only."
+    study_id: str = "1"
+    model: str = "synthetic phantom"
+    removed: str = "Synthetic phantom, no person behind it"
 
 
 @dataclass(frozen=True)
 class BeamRecord:
-    """One static photon field of one fraction.
+    """One static field of one fraction; None for what is not known of it.
 
     Attributes
     ----------
@@ -46,22 +59,25 @@ class BeamRecord:
     name : str
     gantry : float
         IEC 61217. [degree]
-    energy_mv : float
-        Nominal photon energy. [MV]
-    meterset : float
-        Monitor units of one fraction.
-    dose_gy : float
-        Dose of one fraction at `dose_point`. [Gy]
-    dose_point : tuple of float
-        LPS. [mm]
-    dose_rate : float
-        [MU/min]
+    energy_mv : float or None
+        Nominal energy: MV of photons, MeV of protons.
     isocentre : tuple of float
         LPS. [mm]
     jaws : tuple of two pairs
         Extent in X and in Y at the isocentre distance. [mm]
     sad_mm : float
         Source to axis distance. [mm]
+    meterset : float or None
+        Monitor units of one fraction; None for a fluence that was never sequenced.
+    dose_gy : float or None
+        Dose of one fraction at `dose_point`. [Gy]
+    dose_point : tuple of float or None
+        LPS. [mm]
+    dose_rate : float or None
+        [MU/min]
+    couch : float
+        IEC 61217 patient support angle. [degree]
+    radiation : {"PHOTON", "PROTON"}
     flattening_filter_free : bool
     leaf_boundaries : array, shape (n + 1,), optional
         Leaf edges along Y. [mm]
@@ -72,14 +88,16 @@ class BeamRecord:
     number: int
     name: str
     gantry: float
-    energy_mv: float
-    meterset: float
-    dose_gy: float
-    dose_point: tuple[float, float, float]
-    dose_rate: float
+    energy_mv: float | None
     isocentre: tuple[float, float, float]
     jaws: tuple[tuple[float, float], tuple[float, float]]
     sad_mm: float
+    meterset: float | None = None
+    dose_gy: float | None = None
+    dose_point: tuple[float, float, float] | None = None
+    dose_rate: float | None = None
+    couch: float = 0.0
+    radiation: Radiation = "PHOTON"
     flattening_filter_free: bool = False
     leaf_boundaries: FloatArray | None = None
     leaf_tips: FloatArray | None = None
@@ -111,6 +129,38 @@ class PlanRecord:
     machine: str = "PHANTOM"
 
 
+@dataclass(frozen=True)
+class Conversion:
+    """A converted dose to write beside the physical one.
+
+    Attributes
+    ----------
+    quantity : {"EQD2", "BED"}
+    alpha_beta : float
+        Above 0. [Gy]
+    """
+
+    quantity: Quantity
+    alpha_beta: float
+
+
+@dataclass(frozen=True)
+class StudyImages:
+    """The study a case was read from, for objects that are to be filed with it.
+
+    Attributes
+    ----------
+    study_uid, series_uid : str
+        StudyInstanceUID, and SeriesInstanceUID of the planning CT.
+    images : tuple of str
+        SOPInstanceUID of each slice of the CT volume; "" where a slice was interpolated.
+    """
+
+    study_uid: str
+    series_uid: str
+    images: tuple[str, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class StudyRecord:
     """All of one study; any part but the CT may be absent.
@@ -130,6 +180,12 @@ class StudyRecord:
         PatientPosition of CT and plan: HFS, HFP, FFS, FFP, HFDR, ...
     dose_bits : int
         16 or 32 bits per dose voxel.
+    conversions : tuple of Conversion
+        Written as further RTDOSE from `dose` and the plan's fraction count.
+    images : StudyImages, optional
+        An existing CT that the objects refer to; no CT is written then.
+    drawn : frozenset of int
+        ROI numbers of structures that were read from a file: how they were made is not known.
     """
 
     ct: Volume
@@ -140,3 +196,6 @@ class StudyRecord:
     seed: str = "abscopal"
     patient_position: str = "HFS"
     dose_bits: int = 16
+    conversions: tuple[Conversion, ...] = ()
+    images: StudyImages | None = None
+    drawn: frozenset[int] = frozenset()

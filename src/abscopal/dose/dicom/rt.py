@@ -5,13 +5,13 @@ from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, RTPlanStorage, RTStructureSetStorage
 
 from abscopal.dose.dicom.common import Geometry, Names, decimal, item, new_object
-from abscopal.dose.dicom.images import ct_uid
 from abscopal.dose.dicom.records import BeamRecord, PlanRecord, StudyRecord
 from abscopal.dose.grid import FloatArray
 from abscopal.dose.structures import Structure
 
 STUDY_COMPONENT = "1.2.840.10008.3.1.2.3.1"  # Detached Study Management, which the attribute still asks for
 MM_DECIMALS = 2
+NOT_SEQUENCED = "Fluence of a research optimiser, not sequenced: no meterset, no leaf positions; cannot be delivered"
 
 
 def structure_set(record: StudyRecord, names: Names) -> Dataset:
@@ -30,7 +30,7 @@ def structure_set(record: StudyRecord, names: Names) -> Dataset:
             ROINumber=structure.number,
             ReferencedFrameOfReferenceUID=names.frame,
             ROIName=structure.name,
-            ROIGenerationAlgorithm="AUTOMATIC",
+            ROIGenerationAlgorithm="" if structure.number in record.drawn else "AUTOMATIC",
         )
         for structure in record.structures
     ]
@@ -50,8 +50,8 @@ def structure_set(record: StudyRecord, names: Names) -> Dataset:
 
 
 def _referenced_frame(record: StudyRecord, names: Names) -> Dataset:
-    images = [_image(names, k) for k in range(record.ct.values.shape[0])]
-    series = item(SeriesInstanceUID=names.uid("series", "CT"), ContourImageSequence=images)
+    images = [_image(names, k) for k in range(record.ct.values.shape[0]) if names.ct_image(k)]
+    series = item(SeriesInstanceUID=names.ct_series, ContourImageSequence=images)
     study = item(
         ReferencedSOPClassUID=STUDY_COMPONENT,
         ReferencedSOPInstanceUID=names.study,
@@ -61,7 +61,7 @@ def _referenced_frame(record: StudyRecord, names: Names) -> Dataset:
 
 
 def _image(names: Names, k: int) -> Dataset:
-    return item(ReferencedSOPClassUID=CTImageStorage, ReferencedSOPInstanceUID=ct_uid(names, k))
+    return item(ReferencedSOPClassUID=CTImageStorage, ReferencedSOPInstanceUID=names.ct_image(k))
 
 
 class _Planes:
@@ -78,7 +78,7 @@ class _Planes:
     def image_of(self, contour: FloatArray) -> list[Dataset]:
         """The reference to the slice, empty where the contour lies off the CT."""
         k = round((float(np.mean(contour @ self.normal)) - self.first) / self.step)
-        return [_image(self.names, k)] if 0 <= k < self.count else []
+        return [_image(self.names, k)] if 0 <= k < self.count and self.names.ct_image(k) else []
 
 
 def _roi_contours(structure: Structure, planes: _Planes) -> Dataset:
@@ -139,25 +139,27 @@ def _fraction_group(plan: PlanRecord) -> Dataset:
         NumberOfFractionsPlanned=plan.n_fractions,
         NumberOfBeams=len(plan.beams),
         NumberOfBrachyApplicationSetups=0,
-        ReferencedBeamSequence=[
-            item(
-                BeamDose=decimal(round(beam.dose_gy, 4)),
-                BeamMeterset=decimal(round(beam.meterset, 3)),
-                ReferencedBeamNumber=beam.number,
-            )
-            for beam in plan.beams
-        ],
+        ReferencedBeamSequence=[_share(beam) for beam in plan.beams],
         ReferencedDoseReferenceSequence=[item(ReferencedDoseReferenceNumber=1)],
     )
+
+
+def _share(beam: BeamRecord) -> Dataset:
+    """What a beam gives in one fraction, as far as it is known."""
+    made = item(ReferencedBeamNumber=beam.number)
+    if beam.dose_gy is not None:
+        made.BeamDose = decimal(round(beam.dose_gy, 4))
+    if beam.meterset is not None:
+        made.BeamMeterset = decimal(round(beam.meterset, 3))
+    return made
 
 
 def _beam(beam: BeamRecord, plan: PlanRecord) -> Dataset:
     made = item(
         BeamNumber=beam.number,
         BeamName=beam.name,
-        BeamDescription="BeamDose is given at LPS " + ", ".join(_point(beam.dose_point)) + " mm",
         BeamType="STATIC",
-        RadiationType="PHOTON",
+        RadiationType=beam.radiation,
         TreatmentMachineName=plan.machine,
         Manufacturer="abscopal",
         PrimaryDosimeterUnit="MU",
@@ -173,6 +175,9 @@ def _beam(beam: BeamRecord, plan: PlanRecord) -> Dataset:
         NumberOfControlPoints=2,
         ControlPointSequence=[_first_point(beam), item(ControlPointIndex=1, CumulativeMetersetWeight="1")],
     )
+    told = [] if beam.dose_point is None else [f"BeamDose is given at LPS {', '.join(_point(beam.dose_point))} mm"]
+    told += [] if beam.meterset is not None else [NOT_SEQUENCED]
+    made.BeamDescription = ". ".join(told)
     mode = item(FluenceMode="STANDARD")
     if beam.flattening_filter_free:
         mode = item(FluenceMode="NON_STANDARD", FluenceModeID="FFF")
@@ -200,16 +205,14 @@ def _first_point(beam: BeamRecord) -> Dataset:
     ]
     if beam.leaf_tips is not None:
         positions.append(item(RTBeamLimitingDeviceType="MLCX", LeafJawPositions=_tenths(beam.leaf_tips)))
-    return item(
+    made = item(
         ControlPointIndex=0,
-        NominalBeamEnergy=decimal(beam.energy_mv),
-        DoseRateSet=decimal(beam.dose_rate),
         BeamLimitingDevicePositionSequence=positions,
         GantryAngle=decimal(beam.gantry),
         GantryRotationDirection="NONE",
         BeamLimitingDeviceAngle="0",
         BeamLimitingDeviceRotationDirection="NONE",
-        PatientSupportAngle="0",
+        PatientSupportAngle=decimal(beam.couch),
         PatientSupportRotationDirection="NONE",
         TableTopEccentricAngle="0",
         TableTopEccentricRotationDirection="NONE",
@@ -219,6 +222,11 @@ def _first_point(beam: BeamRecord) -> Dataset:
         IsocenterPosition=_point(beam.isocentre),
         CumulativeMetersetWeight="0",
     )
+    if beam.energy_mv is not None:
+        made.NominalBeamEnergy = decimal(beam.energy_mv)
+    if beam.dose_rate is not None:
+        made.DoseRateSet = decimal(beam.dose_rate)
+    return made
 
 
 def _point(position: tuple[float, float, float]) -> list[str]:

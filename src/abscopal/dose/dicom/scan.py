@@ -51,6 +51,8 @@ class Found:
         PatientPosition, such as HFS; '' when absent.
     summation : str
         DoseSummationType of an RTDOSE.
+    dose_type : str
+        DoseType of an RTDOSE.
     """
 
     role: Role
@@ -62,6 +64,7 @@ class Found:
     refers_to: frozenset[str]
     position: str
     summation: str
+    dose_type: str
     source: CaseFile
 
     def read(self) -> Dataset:
@@ -188,6 +191,7 @@ def _facts(dataset: Dataset, role: Role, file: CaseFile, data: bytes) -> Found:
         refers_to=frozenset(refers_to + _image_series(dataset)),
         position=text(dataset, "PatientPosition") or (text(setups[0], "PatientPosition") if setups else ""),
         summation=text(dataset, "DoseSummationType"),
+        dose_type=text(dataset, "DoseType"),
         source=file,
     )
 

@@ -1,0 +1,93 @@
+"""Plans to navigate between as one file: a NumPy archive without pickle, checked when it is read."""
+
+import json
+import zlib
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from abscopal.domain.errors import InputError
+from abscopal.planning.influence import Region
+from abscopal.planning.navigate import Navigator
+
+FORMAT = "abscopal navigation 1"
+
+
+def save_navigation(made: Navigator, path: Path) -> None:
+    """Write a navigator to a `.npz`; whole or not at all."""
+    arrays: dict[str, NDArray[Any]] = {
+        "weights": made.weights,
+        "doses": made.doses,
+        "voxels": made.voxels,
+        "affine": made.affine,
+    }
+    for number, region in enumerate(made.regions):
+        arrays |= {f"voxels_{number}": region.voxels, f"shares_{number}": region.shares}
+    for number, values in enumerate(made.linear.values()):
+        arrays[f"linear_{number}"] = values
+    hidden = path.with_name(f".{path.name}.part")
+    with hidden.open("wb") as stream:
+        np.savez_compressed(stream, facts=np.array(json.dumps(_facts(made))), **arrays)  # type: ignore[arg-type]
+    hidden.replace(path)
+
+
+def load_navigation(path: Path) -> Navigator:
+    """Read what `save_navigation` wrote.
+
+    Raises
+    ------
+    InputError
+        Another format, a damaged file, or parts that do not fit each other.
+    """
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            facts = json.loads(str(stored["facts"]))
+            if facts.pop("format", "") != FORMAT:
+                raise _unreadable(path, "another format")
+            return _assembled({name: stored[name] for name in stored.files if name != "facts"}, facts)
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as exc:
+        raise _unreadable(path, type(exc).__name__) from exc
+
+
+def _facts(made: Navigator) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "plans": list(made.plans),
+        "shape": list(made.shape),
+        "regions": [[region.name, region.volume_cm3] for region in made.regions],
+        "targets": list(made.targets),
+        "n_fractions": made.n_fractions,
+        "prescription_gy": made.prescription_gy,
+        "linear": list(made.linear),
+        "units": dict(made.units),
+        "frame": made.frame_of_reference_uid,
+        "kind": made.kind,
+        "notes": list(made.notes),
+    }
+
+
+def _assembled(arrays: dict[str, NDArray[Any]], facts: dict[str, Any]) -> Navigator:
+    shape = (int(facts["shape"][0]), int(facts["shape"][1]), int(facts["shape"][2]))
+    regions = tuple(
+        Region(str(name), arrays[f"voxels_{number}"], arrays[f"shares_{number}"], float(volume))
+        for number, (name, volume) in enumerate(facts["regions"])
+    )
+    return Navigator(
+        tuple(facts["plans"]), arrays["weights"], arrays["doses"], arrays["voxels"], shape, arrays["affine"], regions,
+        tuple(facts["targets"]), int(facts["n_fractions"]), float(facts["prescription_gy"]),
+        {str(name): arrays[f"linear_{number}"] for number, name in enumerate(facts["linear"])},
+        {str(name): str(unit) for name, unit in facts["units"].items()},
+        str(facts["frame"]), str(facts["kind"]), tuple(facts["notes"]),
+    )  # fmt: skip
+
+
+def _unreadable(path: Path, found: str) -> InputError:
+    return InputError(
+        doing=f"reading the navigation {path.name}",
+        found=found,
+        expected="an archive written by abscopal",
+        try_="making it again with `abscopal plan`",
+    )
