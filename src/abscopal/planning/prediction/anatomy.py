@@ -18,7 +18,7 @@ FloatArray = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 ORGANS = ("Brainstem", "SpinalCord", "RightParotid", "LeftParotid", "Esophagus", "Larynx", "Mandible")
 LEVELS = {"PTV56": 56.0, "PTV63": 63.0, "PTV70": 70.0}
-"""Targets and the dose prescribed to them in 35 fractions. [Gy]"""
+"""Targets and the dose prescribed to them in 35 fractions [Gy]."""
 TARGETS = tuple(LEVELS)
 STRUCTURES = (*ORGANS, *TARGETS)
 FRACTIONS = 35
@@ -85,7 +85,7 @@ class Anatomy:
         return union
 
     def volume_cm3(self, name: str) -> float:
-        """Volume of a structure, 0 where it is not contoured. [cm3]"""
+        """Volume of a structure, 0 where it is not contoured [cm3]."""
         return float(self.masks[name].sum()) * self.voxel_cm3 if name in self.masks else 0.0
 
     def mirrored(self) -> "Anatomy":

@@ -53,4 +53,6 @@ def _warp(slab: Tensor, settings: TrainingSettings, draw: Generator) -> Tensor:
         [0.0, -sin * b / a, cos, 2 * shift[0] / a],
     ], dtype=torch.float32)  # fmt: skip
     grid = torch.nn.functional.affine_grid(theta[None], [1, *slab.shape], align_corners=False)
-    return torch.nn.functional.grid_sample(slab[None], grid, mode="bilinear", padding_mode="zeros", align_corners=False)[0]
+    return torch.nn.functional.grid_sample(
+        slab[None], grid, mode="bilinear", padding_mode="zeros", align_corners=False
+    )[0]

@@ -39,7 +39,7 @@ class DoseByDistance:
         return dose
 
 
-def fit_by_distance(examples: Sequence[Example], step_mm: float) -> DoseByDistance:
+def fit_by_distance(examples: Sequence[Example], step_mm: float, *, need_all: bool = True) -> DoseByDistance:
     """Average the dose of the examples by distance to the nearest target.
 
     Parameters
@@ -47,6 +47,8 @@ def fit_by_distance(examples: Sequence[Example], step_mm: float) -> DoseByDistan
     examples : sequence of Example
     step_mm : float
         [mm]
+    need_all : bool
+        Refuse where a target level is in no example; otherwise its curve is zero.
 
     Raises
     ------
@@ -67,6 +69,11 @@ def fit_by_distance(examples: Sequence[Example], step_mm: float) -> DoseByDistan
         flat = level[inside] * n + bin_
         total += np.bincount(flat, example.dose[inside], minlength=total.size).reshape(total.shape)
         count += np.bincount(flat, minlength=total.size).reshape(total.shape)
+    if need_all and not count.any(axis=1).all():
+        raise InputError(
+            doing="averaging dose by distance", found="a target level that no patient has",
+            expected="each of PTV56, PTV63 and PTV70 in at least one patient", try_="more patients",
+        )  # fmt: skip
     return DoseByDistance(step_mm, np.stack([_filled(*row, step_mm) for row in zip(total, count, strict=True)]))
 
 
@@ -85,9 +92,6 @@ def _filled(total: FloatArray, count: FloatArray, step_mm: float) -> FloatArray:
     """The bin means, empty bins filled from their neighbours."""
     seen = count > 0
     if not seen.any():
-        raise InputError(
-            doing="averaging dose by distance", found="a target level that no patient has",
-            expected="each of PTV56, PTV63 and PTV70 in at least one patient", try_="more patients",
-        )  # fmt: skip
+        return np.zeros_like(total)
     centres = _centres(step_mm)
     return np.asarray(np.interp(centres, centres[seen], total[seen] / count[seen]), dtype=np.float64)

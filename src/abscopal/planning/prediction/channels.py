@@ -4,11 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abscopal.planning.prediction.anatomy import ORGANS, STRUCTURES, Anatomy
-from abscopal.planning.prediction.by_distance import DoseByDistance
+from abscopal.planning.prediction.by_shadow import DoseByShadow
 from abscopal.planning.prediction.geometry import field_shadow, signed_distance
 
 DOSE_SCALE = 70.0
-"""Doses are divided by this inside a network. [Gy]"""
+"""Doses are divided by this inside a network [Gy]."""
 DISTANCE_SCALE = 100.0  # mm
 CUMULATIVE = {"distance>=56": 56.0, "distance>=63": 63.0, "distance>=70": 70.0}
 CHANNELS = ("ct", *STRUCTURES, "region", *CUMULATIVE, "depth", "shadow", "baseline")
@@ -18,7 +18,7 @@ BASELINE_ROW = CHANNELS.index("baseline")
 LAYOUT = 1
 
 
-def channels(anatomy: Anatomy, baseline: DoseByDistance) -> NDArray[np.float32]:
+def channels(anatomy: Anatomy, baseline: DoseByShadow) -> NDArray[np.float32]:
     """Everything a network sees of a patient.
 
     Parameters
@@ -39,8 +39,8 @@ def channels(anatomy: Anatomy, baseline: DoseByDistance) -> NDArray[np.float32]:
     rows.append(anatomy.region)
     rows += [_near(anatomy.at_least(level), anatomy) for level in CUMULATIVE.values()]
     rows.append(-_near(anatomy.region, anatomy))
-    rows.append(np.clip(field_shadow(anatomy), 0.0, 3.0))
-    rows.append(baseline.predict(anatomy) / DOSE_SCALE)
+    shadow = field_shadow(anatomy)
+    rows += [np.clip(shadow, 0.0, 3.0), baseline.given(anatomy, shadow) / DOSE_SCALE]
     return np.stack([np.asarray(row, dtype=np.float32) for row in rows])
 
 

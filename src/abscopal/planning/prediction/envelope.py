@@ -78,8 +78,10 @@ def judge(anatomy: Anatomy, envelope: Envelope) -> Judged:
     inside = float((anatomy.target & anatomy.region).sum()) / float(anatomy.target.sum())
     if inside < load(SHEET)["least_target_in_region"]:
         raise InputError(
-            doing="predicting dose", found=f"{100 * inside:.0f} % of the target inside the region that can receive dose",
-            expected="targets inside the body", try_="checking the body contour, or that CT and structures belong together",
+            doing="predicting dose",
+            found=f"{100 * inside:.0f} % of the target inside the region that can receive dose",
+            expected="targets inside the body",
+            try_="checking the body contour, and that CT and structures belong together",
         )  # fmt: skip
     flags, strange = list(anatomy.notes), []
     for name, (low, high) in envelope.volumes_cm3.items():

@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from abscopal.domain.errors import InputError
-from abscopal.planning.prediction.anatomy import TARGETS, Anatomy, FloatArray
-from abscopal.planning.prediction.by_distance import DoseByDistance
+from abscopal.planning.prediction.anatomy import Anatomy, FloatArray
+from abscopal.planning.prediction.by_shadow import SHAPE, DoseByShadow
 from abscopal.planning.prediction.channels import BASELINE_ROW, CHANNELS, DOSE_SCALE, channels
 from abscopal.planning.prediction.extra import best_device
 from abscopal.planning.prediction.network import UNet
 from abscopal.planning.prediction.settings import Architecture, Header
 from abscopal.planning.prediction.storage import read_tensors, write_tensors
 
-MODEL, CURVES = "model.", "baseline.curves"
+MODEL, TABLE = "model.", "baseline.table"
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +26,7 @@ class NetworkDose:
     """A network with the baseline it starts from and the header of its file."""
 
     header: Header
-    baseline: DoseByDistance
+    baseline: DoseByShadow
     network: UNet
     device: str = "cpu"
 
@@ -41,7 +41,7 @@ class NetworkDose:
 
 def build(architecture: Architecture) -> UNet:
     """An untrained network of this shape."""
-    return UNet(len(CHANNELS), architecture.width, architecture.levels)
+    return UNet(len(CHANNELS), architecture.width, architecture.levels, architecture.widest)
 
 
 def load_network(path: Path, device: str | None = None) -> NetworkDose:
@@ -56,26 +56,23 @@ def load_network(path: Path, device: str | None = None) -> NetworkDose:
     network, wanted = build(header.settings.architecture), MODEL
     stored = {name.removeprefix(wanted): one.float() for name, one in tensors.items() if name.startswith(wanted)}
     shapes = {name: one.shape for name, one in network.state_dict().items()}
-    curves = tensors.get(CURVES)
-    if {name: one.shape for name, one in stored.items()} != shapes or curves is None or not _are_curves(curves):
+    table = tensors.get(TABLE)
+    if {name: one.shape for name, one in stored.items()} != shapes or table is None or table.shape != SHAPE:
         raise InputError(
             doing=f"reading network weights from {path.name}", found="tensors that do not fit the network it names",
-            expected=f"{len(shapes)} tensors and the baseline's curves", try_="the file as `abscopal plan train` wrote it",
+            expected=f"{len(shapes)} tensors and the baseline's table",
+            try_="the file as `abscopal plan train` wrote it",
         )  # fmt: skip
     network.load_state_dict(stored)
     device = device or best_device()
-    baseline = DoseByDistance(header.baseline_step_mm, curves.numpy().astype(np.float64))
+    baseline = DoseByShadow(table.numpy().astype(np.float64))
     return NetworkDose(header, baseline, network.to(device).eval(), device)
-
-
-def _are_curves(curves: Tensor) -> bool:
-    return curves.ndim == 2 and curves.shape[0] == len(TARGETS)
 
 
 def save_network(model: NetworkDose, path: Path) -> Path:
     """Write weights in half precision, small enough to travel with a package."""
     state = {MODEL + name: one.half() for name, one in model.network.state_dict().items()}
-    return write_tensors(path, model.header, {**state, CURVES: torch.from_numpy(model.baseline.curves)})
+    return write_tensors(path, model.header, {**state, TABLE: torch.from_numpy(model.baseline.table).float()})
 
 
 def infer(network: UNet, stack: NDArray[np.float32], shape: Architecture, device: str) -> NDArray[np.float32]:
@@ -115,7 +112,8 @@ def autocast(device: str, *, enabled: bool) -> AbstractContextManager[object]:
     """Mixed precision in bfloat16, which needs no loss scaling, where it is asked for and the device has it."""
     if not enabled or (device != "cpu" and not torch.cuda.is_bf16_supported()):
         return nullcontext()
-    return torch.autocast(device.split(":")[0], dtype=torch.bfloat16)
+    mixed: AbstractContextManager[object] = torch.autocast(device.split(":", maxsplit=1)[0], dtype=torch.bfloat16)
+    return mixed
 
 
 def _ramp(n: int) -> NDArray[np.float32]:

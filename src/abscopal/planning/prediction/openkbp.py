@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy
@@ -57,7 +58,7 @@ def read_openkbp(path: Path | str) -> Example:
         region=arrays["possible_dose_mask"],
         voxel_mm=(float(size[0]), float(size[1]), float(size[2])),
     )
-    return Example(path.stem, anatomy, (arrays["dose_cgy"] / 100.0).astype(np.float32))
+    return Example(path.stem, anatomy, arrays["dose_cgy"].astype(np.float32) / np.float32(100.0))
 
 
 def openkbp_files(folder: Path | str, split: str) -> tuple[Path, ...]:
@@ -97,17 +98,19 @@ def digest(files: Sequence[Path]) -> str:
     return whole.hexdigest()
 
 
-def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     if not path.is_file() or path.stat().st_size > LARGEST_FILE:
         raise _refused(path, "no such file, or one that is too large", f"an npz of at most {LARGEST_FILE} bytes")
     try:
         with zipfile.ZipFile(path) as archive:
             return {name: _array(archive, path, name, kind) for name, kind in ARRAYS.items()}
     except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as exc:
-        raise _refused(path, f"a file that cannot be read ({type(exc).__name__})", "the arrays " + ", ".join(ARRAYS)) from exc
+        raise _refused(
+            path, f"a file that cannot be read ({type(exc).__name__})", "the arrays " + ", ".join(ARRAYS)
+        ) from exc
 
 
-def _array(archive: zipfile.ZipFile, path: Path, name: str, kind: str) -> NDArray[np.generic]:
+def _array(archive: zipfile.ZipFile, path: Path, name: str, kind: str) -> NDArray[Any]:
     """One array, its header judged before anything is unpacked."""
     with archive.open(f"{name}.npy") as member:
         version = npy.read_magic(member)
@@ -118,7 +121,7 @@ def _array(archive: zipfile.ZipFile, path: Path, name: str, kind: str) -> NDArra
     if any(size > LARGEST_AXIS for size in shape):
         raise _refused(path, f"{name} of shape {shape}", f"axes of at most {LARGEST_AXIS}")
     with archive.open(f"{name}.npy") as member:
-        whole: NDArray[np.generic] = npy.read_array(member, allow_pickle=False)
+        whole: NDArray[Any] = npy.read_array(member, allow_pickle=False)
     return whole
 
 

@@ -19,6 +19,8 @@ class Architecture(BaseModel):
         Channels of the finest level. [1]
     levels : int
         Resolutions. [1]
+    widest : int
+        Most channels of any level. [1]
     slab : int
         Voxels along axis 2 (head to feet) seen at once, in training and in use. [1]
     residual : bool
@@ -29,6 +31,7 @@ class Architecture(BaseModel):
 
     width: int = Field(default=16, ge=2, le=64)
     levels: int = Field(default=4, ge=2, le=6)
+    widest: int = Field(default=64, ge=2, le=1024)
     slab: int = Field(default=48, ge=8, le=512)
     residual: bool = True
 
@@ -46,22 +49,22 @@ class TrainingSettings(BaseModel):
         Validations without a new best after which training stops. [1]
     structure_weight : float
         Weight of the error inside organs and targets, beside the error over the region. [1]
-    baseline_step_mm : float
-        Distance bins of the baseline the network starts from. [mm]
+    averaging : float
+        Share of the running mean of the weights that a step keeps; the mean is validated and saved. [1]
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     architecture: Architecture = Architecture()
-    epochs: int = Field(default=80, ge=1, le=10_000)
+    epochs: int = Field(default=50, ge=1, le=10_000)
     slabs_per_patient: int = Field(default=2, ge=1, le=64)
     learning_rate: float = Field(default=1e-3, gt=0, le=1.0)
     weight_decay: float = Field(default=1e-4, ge=0, le=1.0)
     structure_weight: float = Field(default=0.5, ge=0, le=10.0)
-    validate_every: int = Field(default=4, ge=1)
+    validate_every: int = Field(default=2, ge=1)
     patience: int = Field(default=8, ge=1)
     mixed_precision: bool = True
-    baseline_step_mm: float = Field(default=2.0, gt=0, le=50)
+    averaging: float = Field(default=0.99, ge=0, lt=1)
     flip: Share = 0.5
     warp: Share = 0.5
     largest_rotation: float = Field(default=8.0, ge=0, le=45)
@@ -92,7 +95,6 @@ class Header(BaseModel):
     layout: int = LAYOUT
     channels: tuple[str, ...] = CHANNELS
     settings: TrainingSettings
-    baseline_step_mm: float
     trained_on: tuple[str, ...]
     envelope: Envelope
     data_sha256: str

@@ -1,7 +1,6 @@
 """Weights and checkpoints on disk: safetensors with a JSON header, never a pickle."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,8 +28,7 @@ def write_tensors(path: Path, header: Header, tensors: "Mapping[str, Tensor]") -
     part = path.with_name(f"{path.name}.part")
     save_file({name: one.detach().cpu().contiguous() for name, one in tensors.items()}, part,
               metadata={KEY: header.model_dump_json()})  # fmt: skip
-    os.replace(part, path)
-    return path
+    return part.replace(path)
 
 
 def read_tensors(path: Path) -> "tuple[Header, dict[str, Tensor]]":

@@ -6,6 +6,7 @@ same numbers as one that was never stopped.
 """
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from math import cos, pi
 from pathlib import Path
@@ -20,13 +21,14 @@ from abscopal.domain.progress import track
 from abscopal.domain.version import __version__
 from abscopal.planning.prediction.anatomy import STRUCTURES, Example
 from abscopal.planning.prediction.augment import augment
-from abscopal.planning.prediction.by_distance import fit_by_distance
+from abscopal.planning.prediction.by_shadow import fit_by_shadow
 from abscopal.planning.prediction.channels import BASELINE_ROW, CHANNELS, DOSE_SCALE, channels
 from abscopal.planning.prediction.envelope import envelope_of, judge
 from abscopal.planning.prediction.extra import best_device
+from abscopal.planning.prediction.network import UNet
 from abscopal.planning.prediction.network_dose import (
-    CURVES,
     MODEL,
+    TABLE,
     NetworkDose,
     autocast,
     build,
@@ -39,7 +41,7 @@ from abscopal.planning.prediction.settings import Header, Progress, TrainingSett
 from abscopal.planning.prediction.storage import read_tensors, write_tensors
 
 LAST, BEST, WEIGHTS = "last.safetensors", "best.safetensors", "weights.safetensors"
-OPTIMISER = "optimiser."
+OPTIMISER, LIVE = "optimiser.", "live."
 REGION_ROW = CHANNELS.index("region")
 STRUCTURE_ROWS = [CHANNELS.index(name) for name in STRUCTURES]
 Stack = NDArray[np.float32]
@@ -100,13 +102,16 @@ def train(
 
 
 class _Run:
-    """The state of a run between epochs."""
+    """The state of a run between epochs.
+
+    `model` holds the running mean of the weights, `live` the weights that are stepped.
+    """
 
     def __init__(
-        self, model: NetworkDose, optimiser: torch.optim.AdamW, folder: Path, training: list[Stack],
+        self, model: NetworkDose, live: UNet, optimiser: torch.optim.AdamW, folder: Path, training: list[Stack],
         validation: list[Stack],
     ) -> None:  # fmt: skip
-        self.model, self.optimiser, self.folder = model, optimiser, folder
+        self.model, self.live, self.optimiser, self.folder = model, live, optimiser, folder
         self.training, self.validation = training, validation
 
     @property
@@ -118,20 +123,23 @@ class _Run:
         cls, training: Sequence[Example], validation: Sequence[Example], folder: Path, settings: TrainingSettings,
         data_sha256: str, device: str,
     ) -> "_Run":  # fmt: skip
-        baseline = fit_by_distance(training, settings.baseline_step_mm)
+        baseline = fit_by_shadow(training)
         header = Header(
-            kind="checkpoint", settings=settings, baseline_step_mm=settings.baseline_step_mm,
+            kind="checkpoint", settings=settings,
             trained_on=tuple(example.name for example in training), envelope=envelope_of(training),
-            data_sha256=data_sha256, epoch=0, best_epoch=0, best_dose_score=None, software={"abscopal": __version__, "torch": str(torch.__version__)},
+            data_sha256=data_sha256, epoch=0, best_epoch=0, best_dose_score=None,
+            software={"abscopal": __version__, "torch": str(torch.__version__)},
         )  # fmt: skip
         torch.manual_seed(settings.seed)
-        network = build(settings.architecture).to(device)
+        live = build(settings.architecture).to(device)
+        network = deepcopy(live)
         stored = None
         if (folder / LAST).is_file():
             stored = _resume(folder / LAST, header)
             network.load_state_dict(_under(MODEL, stored[1]))
+            live.load_state_dict(_under(LIVE, stored[1]))
             header = stored[0]
-        optimiser = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+        optimiser = torch.optim.AdamW(live.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
         if stored is not None and header.epoch > 0:
             _restore(optimiser, _under(OPTIMISER, stored[1]))
         model = NetworkDose(header, baseline, network, device)
@@ -139,7 +147,7 @@ class _Run:
             [_stack(example, model) for example in track(group, f"preparing {label} patients")]
             for group, label in ((training, "training"), (validation, "validation"))
         ]
-        return cls(model, optimiser, folder, *stacks)
+        return cls(model, live, optimiser, folder, *stacks)
 
     def one_epoch(self) -> None:
         settings, epoch = self.header.settings, self.header.epoch
@@ -148,8 +156,10 @@ class _Run:
             group["lr"] = rate
         draw = np.random.default_rng([settings.seed, epoch])
         order = draw.permutation(np.repeat(np.arange(len(self.training)), settings.slabs_per_patient))
-        self.model.network.train()
-        losses = [self._step(int(patient), epoch, k) for k, patient in enumerate(track(list(order), f"epoch {epoch + 1}"))]
+        self.live.train()
+        losses = [
+            self._step(int(patient), epoch, k) for k, patient in enumerate(track(list(order), f"epoch {epoch + 1}"))
+        ]
         self._advance(float(np.mean(losses)))
 
     def _step(self, patient: int, epoch: int, k: int) -> float:
@@ -162,16 +172,25 @@ class _Run:
         slab = pad(slab, settings.architecture, whole_slab=True)[None].to(device)
         inputs, dose = slab[:, :-1], slab[:, -1:]
         with autocast(device, enabled=settings.mixed_precision):
-            out = self.model.network(inputs)
+            out = self.live(inputs)
         out = out.float()
         if settings.architecture.residual:
             out = out + inputs[:, BASELINE_ROW : BASELINE_ROW + 1]
         loss = _loss(out, dose, inputs, settings.structure_weight)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.model.network.parameters(), 1.0)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.live.parameters(), 1.0)
         self.optimiser.step()
+        self._average()
         return float(loss.detach())
+
+    def _average(self) -> None:
+        """Move the running mean of the weights towards them; early on it follows them more closely."""
+        step = int(self.optimiser.state_dict()["state"][0]["step"])
+        keep = min(self.header.settings.averaging, (1 + step) / (10 + step))
+        with torch.no_grad():
+            for mean, now in zip(self.model.network.parameters(), self.live.parameters(), strict=True):
+                mean.lerp_(now, 1 - keep)
 
     def _advance(self, train_loss: float) -> None:
         """Close an epoch: validate where it is due, keep the best, write the checkpoint."""
@@ -203,8 +222,9 @@ class _Run:
 
     def _state(self, *, with_optimiser: bool) -> dict[str, Tensor]:
         tensors = {MODEL + name: one for name, one in self.model.network.state_dict().items()}
-        tensors[CURVES] = torch.from_numpy(self.model.baseline.curves)
+        tensors[TABLE] = torch.from_numpy(self.model.baseline.table)
         if with_optimiser:
+            tensors |= {LIVE + name: one for name, one in self.live.state_dict().items()}
             for index, entry in self.optimiser.state_dict()["state"].items():
                 tensors |= {f"{OPTIMISER}{index}.{name}": value for name, value in entry.items()}
         return tensors
