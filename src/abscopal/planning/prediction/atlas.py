@@ -48,10 +48,12 @@ class Atlas:
 
     def nearest(self, anatomy: Anatomy) -> tuple[list[int], FloatArray]:
         """The neighbours' places in `examples`, and their weights, which sum to 1."""
-        spread = np.nanstd(self._table, axis=0)
+        known = np.isfinite(self._table).any(axis=0)
+        table = self._table[:, known]
+        spread = np.nanstd(table, axis=0)
         spread[spread == 0] = 1.0
-        gap = (self._table - geometry_features(anatomy)) / spread
-        away = np.sqrt(np.nanmean(gap**2, axis=1))
+        gap = (table - geometry_features(anatomy)[known]) / spread
+        away = np.sqrt(np.nanmean(gap**2, axis=1))  # the volumes are always known
         away[np.isnan(away)] = np.inf
         nearest = np.argsort(away, kind="stable")[: self.neighbours]
         closeness = 1.0 / np.maximum(away[nearest], 1e-6)

@@ -7,10 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from abscopal.domain.errors import UnsupportedError
+from abscopal.learning.estimators.stored_trees import trees_are_sound
 from abscopal.planning.prediction.anatomy import Anatomy, Example, FloatArray
 from abscopal.planning.prediction.atlas import mirrored
 from abscopal.planning.prediction.by_shadow import DoseByShadow
 from abscopal.planning.prediction.channels import CHANNELS, DOSE_SCALE, channels
+
+TREE = "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"
+SAME = 1e-6  # 70 Gy
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +59,7 @@ def fit_boosted(
     seed : int
     """
     from sklearn.ensemble import HistGradientBoostingRegressor
+    from threadpoolctl import threadpool_limits
 
     draw = np.random.default_rng(seed)
     tables, doses = [], []
@@ -67,7 +73,8 @@ def fit_boosted(
     model = HistGradientBoostingRegressor(
         loss="absolute_error", max_iter=trees, max_leaf_nodes=leaves, min_samples_leaf=100, random_state=seed,
     )  # fmt: skip
-    return BoostedDose(baseline, model.fit(table, left_over))
+    with threadpool_limits(1):  # small trees gain nothing from threads, and threads that wait burn time
+        return BoostedDose(baseline, model.fit(table, left_over))
 
 
 def voxel_table(anatomy: Anatomy, baseline: DoseByShadow) -> NDArray[np.float32]:
@@ -76,3 +83,44 @@ def voxel_table(anatomy: Anatomy, baseline: DoseByShadow) -> NDArray[np.float32]
     target = np.argwhere(anatomy.target).mean(axis=0)
     place = (np.argwhere(anatomy.region) - target) * np.array(anatomy.voxel_mm) / 100.0
     return np.concatenate([rows.T, place], axis=1).astype(np.float32)
+
+
+def pack_trees(model: BoostedDose) -> bytes:
+    """The trees in the skops format, compressed; never a pickle."""
+    from zipfile import ZIP_DEFLATED
+
+    from skops.io import dumps
+
+    packed: bytes = dumps(model.trees, compression=ZIP_DEFLATED, compresslevel=9)
+    return packed
+
+
+def unpack_trees(
+    packed: bytes, baseline: DoseByShadow, rows: NDArray[np.float32], expected: FloatArray
+) -> BoostedDose:  # fmt: skip
+    """Trees that come with the package, checked on rows whose answers are stored beside them.
+
+    Raises
+    ------
+    UnsupportedError
+        This version of scikit-learn reads them differently.
+    """
+    import warnings
+
+    import sklearn
+    from skops.io import loads
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # another version of scikit-learn: judged by the answers below
+            trees = loads(packed, trusted=[TREE])
+            same = trees_are_sound(trees) and np.allclose(trees.predict(rows), expected, atol=SAME)
+    except (ValueError, TypeError, KeyError, AttributeError, ImportError):
+        same = False
+    if not same:
+        raise UnsupportedError(
+            doing="reading the trees that predict dose",
+            found=f"scikit-learn {sklearn.__version__}, which reads them otherwise",
+            expected="a version that gives the stored answers", try_="another predictor: --with shadow",
+        )  # fmt: skip
+    return BoostedDose(baseline, trees)

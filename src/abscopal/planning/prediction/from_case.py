@@ -56,6 +56,10 @@ class PlacedAnatomy:
         values = np.maximum(to_patient_order(predicted), 0.0) * self.scale
         return DoseGrid(np.ascontiguousarray(values), affine, "physical", None, self.frame_of_reference_uid)
 
+    def sampled(self, planned: DoseGrid) -> NDArray[np.float32]:
+        """A dose of the case on the anatomy's grid, 0 outside its own [Gy]."""
+        return to_model_order(planned.resample(self.dose_grid(np.zeros(self.anatomy.shape))).values)
+
 
 def anatomy_of(case: Case | Unplanned, prescribed: Mapping[str, float] = MappingProxyType({})) -> PlacedAnatomy:
     """The predictors' view of a head-and-neck case.

@@ -20,8 +20,8 @@ from abscopal.planning.prediction.extra import has_deep
 from abscopal.planning.prediction.scores import Scores, score_patient
 
 PACKED = "weights"
-NETWORK, TABLES, CARD = "network.safetensors", "tables.npz", "card.json"
-KINDS = ("network", "shadow", "distance")
+NETWORK, TREES, TABLES, CARD = "network.safetensors", "trees.skops", "tables.npz", "card.json"
+KINDS = ("network", "trees", "shadow", "distance")
 
 
 class Predictor(Protocol):
@@ -66,7 +66,7 @@ def load_predictor(kind: str = "best", weights: Path | None = None) -> tuple[str
 
     Parameters
     ----------
-    kind : {"best", "network", "shadow", "distance"}
+    kind : {"best", "network", "trees", "shadow", "distance"}
     weights : path, optional
         A network of `abscopal plan train`; by default the one that comes with the package.
 
@@ -88,12 +88,21 @@ def load_predictor(kind: str = "best", weights: Path | None = None) -> tuple[str
         )  # fmt: skip
     if kind == "network":
         return _network(weights)
-    with as_file(files(__package__).joinpath(PACKED, TABLES)) as path, np.load(path, allow_pickle=False) as tables:
-        curves, step, table = tables["curves"], float(tables["step_mm"]), tables["table"]
-    found: Predictor = DoseByShadow(table.astype(np.float64))
+    return kind, _from_tables(kind), card().envelope
+
+
+def _from_tables(kind: str) -> Predictor:
+    folder = files(__package__).joinpath(PACKED)
+    with as_file(folder.joinpath(TABLES)) as path, np.load(path, allow_pickle=False) as stored:
+        tables = {name: stored[name] for name in stored.files}
     if kind == "distance":
-        found = DoseByDistance(step, curves.astype(np.float64))
-    return kind, found, card().envelope
+        return DoseByDistance(float(tables["step_mm"]), tables["curves"].astype(np.float64))
+    shadow = DoseByShadow(tables["table"].astype(np.float64))
+    if kind == "shadow":
+        return shadow
+    from abscopal.planning.prediction.boosted import unpack_trees
+
+    return unpack_trees(folder.joinpath(TREES).read_bytes(), shadow, tables["rows"], tables["answers"])
 
 
 def _network(weights: Path | None) -> tuple[str, Predictor, Envelope]:

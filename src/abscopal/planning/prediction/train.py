@@ -97,6 +97,7 @@ def train(
             break
         run.one_epoch()
     best = load_network(folder / BEST, run.model.device)
+    best = replace(best, header=run.header.model_copy(update={"kind": "weights"}))
     save_network(best, folder / WEIGHTS)
     return Trained(best, why)
 
