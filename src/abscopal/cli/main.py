@@ -21,6 +21,7 @@ from abscopal.cli import (
     interchange,
     knowledge,
     learned,
+    predict,
     published,
     regimens,
     sample,
@@ -51,6 +52,7 @@ app.add_typer(stratify.app, name="stratify")
 app.add_typer(toxicity.app, name="toxicity")
 learned.add_to(toxicity.app, stratify.app)
 app.add_typer(trials.app, name="trials")
+app.add_typer(predict.app, name="plan")
 
 
 def _version(value: bool) -> None:

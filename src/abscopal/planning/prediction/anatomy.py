@@ -154,7 +154,7 @@ def _check(anatomy: Anatomy) -> None:
         )
     if not anatomy.target.any() or not anatomy.region.any():
         raise InputError(
-            doing=doing, found="no target volume" if anatomy.region.any() else "no voxel that can receive dose",
+            doing=doing, found="no voxel that can receive dose" if anatomy.target.any() else "no target volume",
             expected=f"at least one of {', '.join(TARGETS)} inside the body",
             try_="naming the targets with --target PTV_70=70",
         )  # fmt: skip
