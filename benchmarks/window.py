@@ -20,7 +20,7 @@ from abscopal.simulation.solve import simulate
 from abscopal.window.ensemble import Ensemble, parameter_scatter
 from abscopal.window.experiment import Experiment, reference_experiment
 from abscopal.window.sensitivity import window_sensitivity
-from abscopal.window.surface import gain_surface, quick_surface
+from abscopal.window.surface import gain_surface
 
 DOSES, FRACTIONS, DRAWS = range(1, 31), range(1, 11), 500
 PEER = 60
@@ -70,8 +70,7 @@ def main() -> None:
         ensemble = posterior_draws(DRAWS)
     else:
         ensemble = parameter_scatter(setup.model, DRAWS, seed=1)
-    quick_surface(DOSES, FRACTIONS)  # compiles, or reads the cache
-    gain_surface(DOSES, FRACTIONS, experiment=setup, synergy=False)
+    gain_surface(DOSES, FRACTIONS, experiment=setup, synergy=False)  # compiles, or reads the cache
     quick = timed(lambda: gain_surface(DOSES, FRACTIONS, experiment=setup, synergy=False), tries=7)
     whole = timed(lambda: gain_surface(DOSES, FRACTIONS, experiment=setup, ensemble=ensemble, synergy=False))
     both = timed(lambda: gain_surface(DOSES, FRACTIONS, experiment=setup, ensemble=ensemble, synergy=True))

@@ -11,7 +11,7 @@ from abscopal.equations.model import Model
 from abscopal.immune.arms import arm, run_arms
 from abscopal.immune.diseases import disease_draws, diseases
 from abscopal.immune.draws import load_draws
-from abscopal.immune.modalities import modalities, modality_events
+from abscopal.immune.modalities import modalities, modality
 from abscopal.immune.model import REPAIRS, diw_model
 from abscopal.immune.modulation import modulator_events
 from abscopal.simulation.events import Event, regimen_events
@@ -217,14 +217,14 @@ def test_prior_draws_are_columns_for_many_patients() -> None:
 
 
 def test_every_modality_on_file_can_be_given() -> None:
-    for name, one in modalities().items():
+    for one in modalities().values():
         model = diw_model(switches=ON, histograms={0: one.histogram} if one.histogram else None)
-        events = modality_events(model, name, start=12, node_dose=2)
-        assert len(events) == one.fractions
+        course = Regimen(fraction_days=one.days(one.fractions), fraction_doses=(one.dose,) * one.fractions)
+        events = [one.applied(e) for e in regimen_events(model, course, fraction_arguments={"d_node": 2.0})]
         assert events[0].arguments["d_node"] == 2 * one.node
         assert simulate(model, events, [60]).status == "ok"
     with pytest.raises(InputError, match="proton"):
-        modality_events(_model(), "protons")
+        modality("protons")
 
 
 def test_pulses_are_spaced_and_weekdays_skip_the_weekend() -> None:

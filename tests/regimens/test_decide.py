@@ -93,10 +93,20 @@ def test_search_agrees_with_judging_one_by_one(problem: Problem) -> None:
     means = [row.mean for row in found.regimens]
     assert means == sorted(means, reverse=True)
     row = found.regimens[0]
-    alone = respond([row.candidate], problem.setup, problem.ensemble)
+    latest = max(problem.setup.readout_day(one.candidate.radiation()) for one in found.regimens)
+    alone = respond([row.candidate], replace(problem.setup, readout=latest), problem.ensemble)
     assert row.mean == pytest.approx(float(alone.distant.mean()), rel=1e-9)
     assert row.robust == pytest.approx(float(np.quantile(alone.distant, 0.25)), rel=1e-9)
     assert row.values["local"].value == pytest.approx(float(np.median(alone.local)), rel=1e-9)
+
+
+def test_every_regimen_is_read_on_one_day(problem: Problem) -> None:
+    """A long course is not judged later, when lesions have grown, than the short ones beside it."""
+    short, long = Candidate(8.0, 3, (0.0, 1.0, 2.0)), Candidate(8.0, 6, tuple(7.0 * k for k in range(6)), gap=7.0)
+    both = respond([short, long], problem.setup, problem.ensemble)
+    assert both.readout == problem.setup.readout_day(long.radiation())
+    again = respond([short], replace(problem.setup, readout=both.readout), problem.ensemble)
+    assert both.distant[:, 0] == pytest.approx(again.distant[:, 0], rel=1e-6)
 
 
 def test_choices_are_on_the_front_and_explained(problem: Problem) -> None:

@@ -3,7 +3,9 @@ import pandas as pd
 import pytest
 
 from abscopal.domain.errors import InputError
+from abscopal.immune.diseases import settings
 from abscopal.knowledge.load import load
+from abscopal.simulation.chunk_store import ChunkStore
 from abscopal.trials.calibrate import LINKS, _calibration, usable_rows
 from abscopal.trials.design import parse_design
 from abscopal.trials.known_designs import design_of
@@ -52,7 +54,8 @@ def test_radiation_lowers_lymphocytes_and_elective_nodes_more(pacific, library):
 
 
 def test_baseline_meets_its_median():
-    for preset in load("trials/virtual").table("presets")["preset"]:
+    assert set(load("trials/virtual").table("presets")["preset"]) == set(settings())
+    for preset in settings():
         for endpoint, name in (("OS", "os"), ("PFS", "pfs")):
             row = load("trials/virtual").table("presets").set_index("preset").loc[preset]
             if row[f"{name}_median"] <= HORIZON:
@@ -104,8 +107,9 @@ def test_a_trial_is_the_same_for_the_same_seed_and_summarised(pacific):
     one, two = (run_trial(pacific, 12, seed=3, **SMALL) for _ in range(2))
     pd.testing.assert_frame_equal(one.replicates, two.replicates)
     assert len(one.replicates) == 12
-    low, high = one.summary["hazard_ratio_interval_90"]
-    assert low < one.summary["hazard_ratio"] < high
+    (comparison,) = one.summary["comparisons"]
+    low, high = comparison["hazard_ratio_interval_90"]
+    assert low < comparison["hazard_ratio"] < high
     assert one.curves["survival"].between(0, 1).all()
     assert (one.curves.groupby("arm")["at_risk"].first() > 0).all()
     assert set(one.benefit["covariate"]) == {"all", "pd_l1", "tumour_volume", "lymphocytes", "growth"}
@@ -113,19 +117,35 @@ def test_a_trial_is_the_same_for_the_same_seed_and_summarised(pacific):
 
 def test_a_stopped_run_goes_on_and_another_trial_is_refused(pacific, tmp_path):
     pytest.importorskip("zarr")
-    whole = run_trial(pacific, 60, **SMALL, out=tmp_path)
-    blocks = sorted(tmp_path.glob("replicates-*.npz"))
-    assert len(blocks) == 2
-    blocks[1].unlink()
-    before = blocks[0].stat().st_mtime_ns
-    again = run_trial(pacific, 60, **SMALL, out=tmp_path)
-    assert blocks[0].stat().st_mtime_ns == before
+    whole = run_trial(pacific, 120, **SMALL, out=tmp_path, chunk=50)
+    store = ChunkStore(tmp_path / "replicates-120.zarr")
+    assert store.tries().tolist() == [1, 1, 1]
+    store._group["chunk_sha256"][1] = 0  # as if killed before the second chunk was done
+    again = run_trial(pacific, 120, **SMALL, out=tmp_path)
+    assert ChunkStore(tmp_path / "replicates-120.zarr").tries().tolist() == [1, 2, 1]
     pd.testing.assert_frame_equal(whole.replicates, again.replicates)
     longer = pacific.model_copy(update={"analysis": pacific.analysis.model_copy(update={"follow_up_months": 48.0})})
-    with pytest.raises(InputError, match="another design, seed or model"):
-        run_trial(longer, 60, **SMALL, out=tmp_path)
+    with pytest.raises(InputError, match="differs in design"):
+        run_trial(longer, 120, **SMALL, out=tmp_path)
+    with pytest.raises(InputError, match="chunks of 70"):
+        run_trial(pacific, 120, **SMALL, chunk=70)
     with pytest.raises(InputError, match="differs in"):
-        run_trial(pacific, 60, **SMALL, seed=1, out=tmp_path)
+        run_trial(pacific, 120, **SMALL, seed=1, out=tmp_path)
+
+
+def test_no_choice_of_chunks_or_number_changes_a_replicate(pacific, tmp_path):
+    pytest.importorskip("zarr")
+    plain = run_trial(pacific, 130, **SMALL).replicates
+    pd.testing.assert_frame_equal(plain, run_trial(pacific, 130, **SMALL, out=tmp_path / "a", chunk=50).replicates)
+    pd.testing.assert_frame_equal(plain, run_trial(pacific, 130, **SMALL, out=tmp_path / "b", chunk=200).replicates)
+    pd.testing.assert_frame_equal(plain.head(70), run_trial(pacific, 70, **SMALL).replicates)
+
+
+@pytest.mark.slow
+def test_local_workers_give_the_same_bits(pacific, tmp_path):
+    pytest.importorskip("distributed")
+    plain = run_trial(pacific, 130, **SMALL).replicates
+    pd.testing.assert_frame_equal(plain, run_trial(pacific, 130, **SMALL, workers=2, chunk=50).replicates)
 
 
 def test_no_effect_is_found_as_often_as_alpha_says(pacific):
@@ -135,11 +155,12 @@ def test_no_effect_is_found_as_often_as_alpha_says(pacific):
     assert abs(found.replicates["log_hr"].mean()) < 4 * found.replicates["log_hr"].std() / 20
 
 
-def test_rates_are_analysed_as_odds(tmp_path):
-    design = design_of("PEMBRO-RT", "abscopal ORR")
-    found = run_trial(design, 20, **SMALL)
+def test_rates_are_analysed_as_odds_and_say_that_they_are_not_calibrated():
+    found = run_trial(design_of("PACIFIC-2", "ORR"), 20, **SMALL)
     assert found.replicates["rate_exp"].between(0, 1).all()
-    assert "odds_ratio" in found.summary
+    assert "odds_ratio" in found.summary["comparisons"][0]
+    assert found.summary["calibration"] == "not calibrated"
+    assert "NOT CALIBRATED" in found.summary["calibration_note"]
 
 
 def test_more_patients_more_power(pacific):

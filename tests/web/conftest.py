@@ -1,11 +1,14 @@
 """A server in memory, and one that listens, for the tests of the workbench."""
 
+import json
+import secrets
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 pytest.importorskip("fastapi", reason="the web extra is not installed")
@@ -14,8 +17,13 @@ from fastapi.testclient import TestClient
 
 from abscopal.cli.main import app as root
 from abscopal.cli.main import main
+from abscopal.planning.navigate import Navigator
+from abscopal.planning.navigation_file import save_navigation
 from abscopal.web.app import create_app
 from abscopal.web.settings import Settings
+from abscopal.web.store import Job
+from abscopal.web.work import RESULT
+from tests.planning.made_up import made_up_matrix
 
 TOKEN = "a-token-for-tests-only"  # noqa: S105 - opens nothing but these tests
 OURS = {"X-Abscopal": "1"}
@@ -59,9 +67,31 @@ def finished(client: TestClient, job_id: str, seconds: float = 60.0) -> dict[str
     raise AssertionError(f"job still {job['state']}")
 
 
+def finished_job(application: object, cookie: str, view: str, answer: object) -> Path:
+    """Folder of a job of a session that is over, with what its command printed."""
+    server = application.state.server  # type: ignore[attr-defined]
+    owner = server.sessions.find(cookie).owner
+    job = Job(f"{view}-{secrets.token_hex(4)}", owner, view, (view,), "", time.time(), state="done")
+    server.store.put(job)
+    folder: Path = server.jobs.folder(job)
+    folder.mkdir(parents=True)
+    (folder / RESULT).write_text(json.dumps(answer), encoding="utf-8")
+    return folder
+
+
+def planned_job(application: object, cookie: str) -> str:
+    """A finished planning job of a session: three made-up plans to navigate between."""
+    folder = finished_job(application, cookie, "plan", {})
+    matrix = made_up_matrix()
+    rng = np.random.default_rng(0)
+    plans = {name: rng.uniform(0.5, 1.5, matrix.n_bixels) for name in ("reference", "sparing", "between")}
+    save_navigation(Navigator.from_plans(matrix, plans), folder / "navigation.npz")
+    return folder.name
+
+
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server that listens on this machine, with the token that opens it."""
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, object]]:
+    """A server that listens on this machine: its address with the token that opens it, and the application."""
     import socket
 
     import uvicorn
@@ -76,6 +106,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     thread.start()
     while not running.started:
         time.sleep(0.05)
-    yield f"http://127.0.0.1:{port}/open?token={TOKEN}"
+    yield f"http://127.0.0.1:{port}/open?token={TOKEN}", application
     running.should_exit = True
     thread.join(20)
+
+
+@pytest.fixture
+def server(served: tuple[str, object]) -> str:
+    """The address that opens a session."""
+    return served[0]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.test_report_browser import CHROMIUM
+from tests.web.conftest import BASE_COOKIE, finished_job, planned_job
 
 playwright_api = pytest.importorskip("playwright.sync_api")
 pytestmark = [
@@ -76,7 +77,7 @@ def test_the_drawn_number_is_the_number_of_the_program(page):
     with page.expect_response("**/api/window/point") as answered:
         page.get_by_role("slider", name=re.compile("Dose per fraction")).press("ArrowRight")
     content = answered.value.json()
-    setup = reference_experiment()
+    setup = reference_experiment(parameter_set="posterior")
     expected = setup.starting_ici(2.0).gain(setup.schedule(8.5, 3))
     assert content["gain"] == pytest.approx(expected, abs=1e-5)
     page.wait_for_function("text => document.getElementById('gain').textContent === text", arg=f"{expected:.3g}")
@@ -130,6 +131,63 @@ def test_a_case_from_file_to_report(page, thorax_case, tmp_path):
     assert shown["plan"]["n_fractions"] == 3
     page.get_by_role("navigation").get_by_role("link", name="Jobs").click()
     page.get_by_role("cell", name="done").first.wait_for()
+
+
+def test_plans_are_navigated_with_a_slider(page, served):
+    cookie = next(one["value"] for one in page.context.cookies() if one["name"] == BASE_COOKIE)
+    planned_job(served[1], cookie)
+    _go(page, "Jobs")
+    page.get_by_role("button", name="Show").first.click()
+    slider = page.get_by_role("slider").first
+    slider.wait_for()
+    numbers = page.locator("#navigated")
+    before = numbers.inner_text()
+    with page.expect_response("**/api/planning/*") as answered:
+        slider.press("Home")
+    figure = slider.evaluate("(one) => one.labels[0].firstChild.textContent.trim()")
+    drawn = page.locator("#navigated tr", has_text=figure).first.locator("td").nth(1)
+    value = {one["name"]: one["value"] for one in answered.value.json()["metrics"]}[figure]
+    playwright_api.expect(numbers).not_to_have_text(before)
+    assert float(drawn.inner_text()) == pytest.approx(value, rel=1e-3)
+    assert _serious(page) == []
+
+
+REGIMENS = {
+    "verdict": "two regimens", "objectives": ["local", "distant", "lymphocytes"], "alternatives": [], "notes": [],
+    "present": {"regimen": "5 × 10 Gy", "values": {}, "length_days": 5, "tumour_bed": 100, "broken": []},
+    "pareto": [],
+}  # fmt: skip
+
+
+def test_two_regimens_side_by_side(page, served):
+    spread = {"value": 0.5, "low": 0.25, "high": 0.75}
+    values = dict.fromkeys(REGIMENS["objectives"], spread)
+    present = REGIMENS["present"] | {"values": values, "gain": spread, "better_than_present": 0}
+    other = present | {"regimen": "8 × 7 Gy", "tumour_bed": 95.2, "better_than_present": 0.7}
+    cookie = next(one["value"] for one in page.context.cookies() if one["name"] == BASE_COOKIE)
+    finished_job(served[1], cookie, "regimens", REGIMENS | {"present": present, "pareto": [other]})
+    _go(page, "Jobs")
+    page.get_by_role("row", name=re.compile("regimens")).get_by_role("button", name="Show").click()
+    page.get_by_label("with", exact=True).select_option("8 × 7 Gy")
+    beside = page.get_by_role("region", name="Side by side, with 90 % intervals")
+    assert "95.2" in beside.inner_text()
+    assert "0.5 (0.25 to 0.75)" in beside.inner_text()
+    assert _serious(page) == []
+
+
+def test_the_columns_of_a_table_are_mapped(page):
+    _go(page, "Stratify")
+    rows = b"pat,ALBUMIN,wert\n1,4.1,55\n2,3.9,61\n"
+    page.get_by_label(re.compile("^patients")).set_input_files(
+        {"name": "rows.csv", "mimeType": "text/csv", "buffer": rows}
+    )
+    page.get_by_text("3 columns, 1 recognised").click()
+    page.get_by_label("meaning of wert").select_option("age")
+    page.get_by_label("unit of ALBUMIN").fill("g/L")
+    page.get_by_label("unit of ALBUMIN").press("Tab")
+    command = page.locator("form pre")
+    playwright_api.expect(command).to_contain_text("--column=age=wert")
+    playwright_api.expect(command).to_contain_text("--unit=ALBUMIN=g/L")
 
 
 def test_a_what_if_is_said_on_every_tab(page):

@@ -1,9 +1,12 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
 from abscopal.domain.errors import InputError
 from abscopal.domain.progress import report_to
 from abscopal.domain.regimen import DrugDose, Regimen
+from abscopal.immune.modalities import modalities, modality
 from abscopal.simulation.solve import simulate
 from abscopal.window.course import experiment_for, window_for
 from abscopal.window.ensemble import (
@@ -15,7 +18,7 @@ from abscopal.window.ensemble import (
     with_variability,
 )
 from abscopal.window.experiment import CAVEAT, Experiment, reference_experiment
-from abscopal.window.surface import Surface, find_window, gain, gain_surface, quick_surface, surfaces_over
+from abscopal.window.surface import Surface, find_window, gain, gain_surface, surfaces_over
 from abscopal.window.uncertainty import (
     ablate_window,
     bound_setters,
@@ -193,16 +196,29 @@ def test_maps_over_interval_and_ici_start() -> None:
     assert list(maps) == [(1, -5), (1, 2), (3, -5), (3, 2)]
     assert maps[1, 2].gain == pytest.approx(gain_surface(COARSE, (3,), synergy=False).gain, rel=1e-12)
     assert not np.allclose(maps[1, 2].gain, maps[3, 2].gain)
-    quick = quick_surface(COARSE, (3,), ici_start=-5)
-    assert quick.gain == pytest.approx(maps[1, -5].gain, rel=1e-12)
 
 
-@pytest.mark.parametrize(
-    "arguments", [{"ici_start": float("nan")}, {"interval": 0.0}, {"off": ("trex",)}, {"ici": "anti-X"}]
-)
-def test_bad_questions_to_the_quick_map_are_refused(arguments: dict[str, object]) -> None:
+@pytest.mark.parametrize("arguments", [{"interval": 0.0}, {"switches": {"trex": False}}, {"modality": "protons"}])
+def test_bad_questions_to_the_experiment_are_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(InputError):
-        quick_surface(COARSE, (3,), **arguments)  # type: ignore[arg-type]
+        reference_experiment(**arguments)
+
+
+@pytest.mark.parametrize("name", sorted(modalities()))
+def test_the_experiment_gives_a_fraction_as_its_modality_does(name: str) -> None:
+    one = modality(name)
+    setup = reference_experiment(modality=name, node_dose=2.0)
+    photons = reference_experiment(node_dose=2.0).course(setup.schedule(4.0, 2)).events(setup.model)
+    given = setup.course(setup.schedule(4.0, 2)).events(setup.model)
+    for plain, event in zip(photons, given, strict=True):
+        if event.impulse == "fraction":
+            assert event.arguments["d_0"] == pytest.approx(plain.arguments["d_0"] * one.rbe)
+            assert event.arguments["d_blood"] == pytest.approx(plain.arguments["d_blood"] * one.blood)
+            assert event.arguments["d_node"] == pytest.approx(plain.arguments["d_node"] * one.node)
+        else:
+            assert event == plain
+    assert np.isfinite(setup.gain(setup.schedule(4.0, 2)))
+    assert any(name.replace("_", " ") in note for note in setup.notes())
 
 
 def test_a_family_without_a_schedule_says_so() -> None:

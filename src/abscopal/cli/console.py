@@ -62,6 +62,13 @@ def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str
     screen().print(table, markup=False)
 
 
+def print_lines(lines: Sequence[tuple[str, str]]) -> None:
+    """Labelled lines on standard output, each as long as it is."""
+    console = screen()
+    for label, text in lines:
+        console.print(f"{label:9}{text}", markup=False, highlight=False, soft_wrap=True)
+
+
 @contextmanager
 def progress_bars() -> Iterator[None]:
     """Show a bar on standard error for each piece of tracked work inside the block.

@@ -1,18 +1,23 @@
 """`abscopal interchange`: models in and out of the formats of other programs."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from abscopal.cli.console import JsonOption, print_json, print_table, progress_bars, screen
+from abscopal.cli import fhir, petab
+from abscopal.cli.console import JsonOption, plain, print_json, print_table, progress_bars, screen
 from abscopal.cli.window import IntervalOption, OffOption
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from abscopal.domain.regimen import Regimen
     from abscopal.equations.model import Model
 
 app = typer.Typer(no_args_is_help=True, help="Models and experiments in the formats of other programs.")
+petab.add_to(app)
+fhir.add_to(app)
 
 DoseOption = Annotated[float, typer.Option(min=0, max=100, help="Dose per fraction [Gy].")]
 FractionsOption = Annotated[int, typer.Option(min=0, max=60, help="Number of fractions.")]
@@ -86,6 +91,39 @@ def archive(
     screen().print(f"archive {out}", markup=False)
 
 
+@app.command("archive-run")
+def archive_run(
+    source: Annotated[Path, typer.Argument(help="COMBINE archive (.omex).")],
+    out: Annotated[Path | None, typer.Option(help="CSV file; with several reports, one file for each.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Carry out the experiment of an archive, and compare with the results in it."""
+    from abscopal.interchange.omex_read import largest_difference, read_omex
+    from abscopal.report.html import write_whole
+
+    with progress_bars():
+        experiment = read_omex(source)
+        reports = experiment.run()
+    differences = {
+        name: largest_difference(columns, experiment.results) if set(columns) == set(experiment.results) else None
+        for name, columns in reports.items()
+    }
+    for name, columns in reports.items():
+        if out is not None:
+            write_whole(out if len(reports) == 1 else out.with_stem(f"{out.stem}_{name}"), _csv(columns))
+    if as_json:
+        print_json({"reports": plain(reports), "difference_from_results": differences, "notes": experiment.notes})
+        return
+    for name, columns in reports.items():
+        rows = [(label, f"{values[0]:.6g}", f"{values[-1]:.6g}") for label, values in columns.items()]
+        print_table(f"report {name}", ("column", "first", "last"), rows)
+        if differences[name] is not None:
+            said = f"results in the archive: largest difference {differences[name]:.2g} of a column's largest value"
+            screen().print(said, markup=False)
+    for note in experiment.notes:
+        screen().print(f"note   {note}", markup=False)
+
+
 @app.command("run")
 def run(
     source: Annotated[Path, typer.Argument(help="SBML file.")],
@@ -106,13 +144,23 @@ def run(
         made = read_sbml(source)
         course = require_ok(simulate(made.model, [], times, side="after"), f"simulating {source.name}")
     if out is not None:
-        rows = (map(repr, [float(t), *row]) for t, row in zip(course.t, course.values.tolist(), strict=True))
-        write_whole(out, "\n".join([",".join(["time", *course.names]), *(",".join(row) for row in rows)]) + "\n")
+        write_whole(out, _csv({"time": course.t, **{name: course[name] for name in course.names}}))
     if as_json:
         print_json({"time": course.t.tolist(), "values": {name: course[name].tolist() for name in course.names}})
         return
     last = [(name, f"{course[name][-1]:.6g}") for name in course.names]
     print_table(f"{made.model.name}, time {until:g}", ("symbol", "value"), last)
+
+
+def _csv(columns: "Mapping[str, Any]") -> str:
+    import csv
+    import io
+
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(columns)
+    rows.writerows(map(repr, row) for row in zip(*(values.tolist() for values in columns.values()), strict=False))
+    return text.getvalue()
 
 
 def _reference(

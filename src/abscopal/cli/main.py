@@ -29,7 +29,9 @@ from abscopal.cli import (
     simulate,
     stratify,
     toxicity,
+    trial_predictions,
     trials,
+    virtual_trials,
     window,
 )
 from abscopal.cli.console import errors
@@ -51,6 +53,8 @@ app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(stratify.app, name="stratify")
 app.add_typer(toxicity.app, name="toxicity")
 learned.add_to(toxicity.app, stratify.app)
+virtual_trials.add_to(trials.app)
+trial_predictions.add_to(trials.app)
 app.add_typer(trials.app, name="trials")
 app.add_typer(predict.app, name="plan")
 

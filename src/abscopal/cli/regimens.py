@@ -123,7 +123,7 @@ def _answer(found: "Decision", verdict: str) -> dict[str, Any]:
 
 
 def _write(out: Path, answer: dict[str, Any], found: "Decision") -> None:
-    from abscopal.cli.window import write_results
+    from abscopal.cli.results import write_results
     from abscopal.report.regimen_figures import draw_pareto
 
     names = list(found.objectives)

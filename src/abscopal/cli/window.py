@@ -1,6 +1,5 @@
 """`abscopal window`: at which dose per fraction radiation and ICI do most together, and what moves that."""
 
-from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from math import isfinite
 from pathlib import Path
@@ -9,13 +8,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from abscopal.cli.console import JsonOption, plain, print_json, print_table, progress_bars, screen
+from abscopal.cli.results import write_results
+from abscopal.cli.window_output import (
+    column_text,
+    curve_answer,
+    family_answer,
+    map_answer,
+    say_notes,
+    show_window,
+    spread_text,
+    what_if_table,
+    write_window,
+)
 
 if TYPE_CHECKING:
     from abscopal.immune.model import ParameterSet
     from abscopal.window.ensemble import Ensemble
     from abscopal.window.experiment import Experiment
-    from abscopal.window.surface import Window
-    from abscopal.window.uncertainty import WindowUncertainty
 
 
 class Parameters(StrEnum):
@@ -35,6 +44,10 @@ IntervalOption = Annotated[float, typer.Option(min=0.01, help="Days between frac
 WeekdaysOption = Annotated[bool, typer.Option("--weekdays", help="Fractions Monday to Friday instead of an interval.")]
 OffOption = Annotated[list[str] | None, typer.Option("--off", help="Mechanism to leave out; may be repeated.")]
 ModulatorOption = Annotated[list[str] | None, typer.Option("--modulator", help="Modulator given; may be repeated.")]
+OnOption = Annotated[list[str] | None, typer.Option("--on", help="Mechanism to add to set B; may be repeated.")]
+ModalityOption = Annotated[
+    str, typer.Option(help="Radiation other than photons: proton, carbon, flash, spatially_fractionated, …")
+]
 NodeOption = Annotated[float, typer.Option(min=0, help="Dose to the draining node with each fraction [Gy].")]
 FractionsOption = Annotated[int, typer.Option(min=1, max=60, help="Number of fractions.")]
 DoseOption = Annotated[float, typer.Option(min=0.01, max=100, help="Dose per fraction [Gy].")]
@@ -76,6 +89,8 @@ def window(
     level: LevelOption = 0.5,
     off: OffOption = None,
     modulator: ModulatorOption = None,
+    on: OnOption = None,
+    modality: ModalityOption = "",
     node_dose: NodeOption = 0.0,
     ablations: Annotated[bool, typer.Option("--ablations/--no-ablations", help="Also without each mechanism.")] = True,
     surface: Annotated[bool, typer.Option("--map/--no-map", help="Also the map over dose and fractions.")] = True,
@@ -99,7 +114,7 @@ def window(
         surface_uncertainty,
     )
 
-    setup = build_experiment(ici, ici_days, interval, weekdays, off, node_dose, modulator, parameters)
+    setup = build_experiment(ici, ici_days, interval, weekdays, off, node_dose, modulator, parameters, on, modality)
     held: dict[str, Any] = {"n": fractions, "total_dose": total_dose, "bed10": bed10, "level": level}
     maps: dict[str, Any] = {}
     with progress_bars():
@@ -124,20 +139,20 @@ def window(
     setters = bound_setters(without) if without else ()
     answer = {
         "level": level,
-        "families": [_family(windows[family], scatter[family]) for family in FAMILIES],
-        "ablations": [{"model": label, **_plain(curve)} for label, curve in without.items()],
+        "families": [family_answer(windows[family], scatter[family]) for family in FAMILIES],
+        "ablations": [{"model": label, **curve_answer(curve)} for label, curve in without.items()],
         "bound_setters": plain(setters),
         "lower_bound": setter_text(setters, "low") if setters else "",
         "upper_bound": setter_text(setters, "high") if setters else "",
-        "maps": [_map(label, made, rows[label]) for label, made in maps.items()],
+        "maps": [map_answer(label, made, rows[label]) for label, made in maps.items()],
         "notes": list(scatter["n fixed"].notes),
     }
     if out is not None:
-        _write_window(out, answer, windows, scatter, without, maps)
+        write_window(out, answer, windows, scatter, without, maps)
     if as_json:
         print_json(answer)
         return
-    _show_window(answer, windows, scatter, without, ici, level, out)
+    show_window(answer, windows, scatter, without, ici, level, out)
 
 
 @app.command("synergy")
@@ -150,6 +165,8 @@ def synergy(
     weekdays: WeekdaysOption = False,
     off: OffOption = None,
     modulator: ModulatorOption = None,
+    on: OnOption = None,
+    modality: ModalityOption = "",
     node_dose: NodeOption = 0.0,
     draws: DrawsOption = 100,
     animals: AnimalsOption = 20,
@@ -163,7 +180,7 @@ def synergy(
     from abscopal.report.window_figures import draw_synergy
     from abscopal.window.combination import combination_synergy
 
-    setup = build_experiment(ici, ici_days, interval, weekdays, off, node_dose, modulator, parameters)
+    setup = build_experiment(ici, ici_days, interval, weekdays, off, node_dose, modulator, parameters, on, modality)
     with progress_bars():
         setup, ensemble = drawn(setup, draws, animals, seed, disease)
         found = combination_synergy(dose, fractions, experiment=setup, ensemble=ensemble)
@@ -190,14 +207,14 @@ def synergy(
         [
             (
                 e.name,
-                *(_spread(s) for s in (e.effect_rt, e.effect_ici, e.effect_both, e.bliss, e.hsa, e.dose_reduction)),
+                *(spread_text(s) for s in (e.effect_rt, e.effect_ici, e.effect_both, e.bliss, e.hsa, e.dose_reduction)),
             )
             for e in found.end_points
         ],
     )
     for row in found.end_points:
         screen().print(f"{row.name}: {row.text}", markup=False)
-    _say_notes(found.notes, out)
+    say_notes(found.notes, out)
 
 
 @app.command("timing")
@@ -212,6 +229,8 @@ def timing(
     weekdays: WeekdaysOption = False,
     off: OffOption = None,
     modulator: ModulatorOption = None,
+    on: OnOption = None,
+    modality: ModalityOption = "",
     node_dose: NodeOption = 0.0,
     draws: DrawsOption = 200,
     seed: SeedOption = 0,
@@ -224,7 +243,7 @@ def timing(
     from abscopal.report.window_figures import draw_what_if
     from abscopal.window.timing import ici_stopping, ici_timing
 
-    setup = build_experiment(ici, ici_days, interval, weekdays, off, node_dose, modulator, parameters)
+    setup = build_experiment(ici, ici_days, interval, weekdays, off, node_dose, modulator, parameters, on, modality)
     days = parse_days(starts) if starts else None
     with progress_bars():
         setup, ensemble = drawn(setup, draws, 1, seed, disease)
@@ -233,7 +252,7 @@ def timing(
         stop = ici_stopping(radiation, most_doses, experiment=setup, ensemble=ensemble)
     answer = {"start": plain(start), "stop": plain(stop)}
     if out is not None:
-        tables = {name: _what_if_table(curves) for name, curves in (("start", start), ("stop", stop))}
+        tables = {name: what_if_table(curves) for name, curves in (("start", start), ("stop", stop))}
         write_results(out, answer, {"start": draw_what_if(start), "stop": draw_what_if(stop)}, tables)
     if as_json:
         print_json(answer)
@@ -245,17 +264,17 @@ def timing(
             [
                 (
                     f"{x:g}",
-                    _column(curves.ratio["ici"], k),
-                    _column(curves.ratio["both"], k),
-                    _column(curves.gain, k),
-                    _column(curves.log_synergy, k),
-                    _column(curves.reached["both"], k, ".0f"),
+                    column_text(curves.ratio["ici"], k),
+                    column_text(curves.ratio["both"], k),
+                    column_text(curves.gain, k),
+                    column_text(curves.log_synergy, k),
+                    column_text(curves.reached["both"], k, ".0f"),
                 )
                 for k, x in enumerate(curves.x)
             ],
         )
     screen().print(f"largest median gain with the first ICI dose on day {start.best():g}", markup=False)
-    _say_notes(start.notes, out)
+    say_notes(start.notes, out)
 
 
 @app.command("sensitivity")
@@ -301,7 +320,7 @@ def sensitivity(
                 for r in found.leading(name, 6)
             ],
         )
-    _say_notes(found.notes, out)
+    say_notes(found.notes, out)
 
 
 def build_experiment(
@@ -313,6 +332,8 @@ def build_experiment(
     node_dose: float,
     modulators: list[str] | None = None,
     parameters: Parameters | None = None,
+    on: list[str] | None = None,
+    modality: str = "",
 ) -> "Experiment":
     """The two-lesion experiment with what the options change."""
     from abscopal.pharmacology.drugs import drug_class
@@ -327,9 +348,10 @@ def build_experiment(
         interval=interval,
         weekdays=weekdays,
         node_dose=node_dose,
-        switches=dict.fromkeys(off or [], False),
+        switches=dict.fromkeys(off or [], False) | dict.fromkeys(on or [], True),
         modulators=modulators or (),
         parameter_set=shipped_set() if parameters is None else SETS[parameters],
+        modality=modality,
     )
 
 
@@ -367,172 +389,5 @@ def parse_days(text: str) -> list[float]:
     )
 
 
-Table = tuple[Sequence[str], Sequence[Sequence[Any]]]
-
-
-def write_results(out: Path, answer: Any, figures: Mapping[str, str], tables: Mapping[str, Table]) -> None:
-    """Write `answer.json`, each figure as SVG and each table as CSV, one whole file after another."""
-    import csv
-    import io
-    import json
-
-    from abscopal.cli.assess import check_out
-    from abscopal.drawing import standalone
-    from abscopal.report.html import write_whole
-
-    check_out(out)
-    write_whole(out / "answer.json", json.dumps(answer, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
-    for name, svg in figures.items():
-        write_whole(out / f"{name}.svg", standalone(svg))
-    for name, (head, rows) in tables.items():
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(head)
-        writer.writerows(rows)
-        write_whole(out / f"{name}.csv", text.getvalue())
-
-
 def _first_day(setup: "Experiment") -> float:
     return min((dose.day for dose in setup.drugs), default=0.0)
-
-
-def _write_window(
-    out: Path,
-    answer: Any,
-    windows: "Mapping[Any, Window]",
-    scatter: "Mapping[Any, WindowUncertainty]",
-    without: "Mapping[str, Window]",
-    maps: Mapping[str, Any],
-) -> None:
-    from abscopal.report.window_figures import draw_ablations, draw_families, draw_surfaces
-
-    figures = {"families": draw_families(windows, scatter)}
-    curves = [
-        (family, float(d), int(n), float(g), *(float(q) for q in band))
-        for family, w in windows.items()
-        for d, n, g, band in zip(w.doses, w.n_fractions, w.gain, scatter[family].gain.T, strict=True)
-    ]
-    head = ("family", "dose_per_fraction_gy", "n_fractions", "gain_log10", "p05", "median", "p95")
-    tables: dict[str, Table] = {"families": (head, curves)}
-    if without:
-        figures["ablations"] = draw_ablations(without)
-        rows = [
-            (label, float(d), float(g)) for label, w in without.items() for d, g in zip(w.doses, w.gain, strict=True)
-        ]
-        tables["ablations"] = (("model", "dose_per_fraction_gy", "gain_log10"), rows)
-    if maps:
-        figures["map"] = draw_surfaces(maps)
-        cells = [
-            (label, int(n), float(d), float(made.gain[i, j]))
-            for label, made in maps.items()
-            for i, n in enumerate(made.n_fractions)
-            for j, d in enumerate(made.doses)
-        ]
-        tables["map"] = (("map", "n_fractions", "dose_per_fraction_gy", "median_gain_log10"), cells)
-    write_results(out, answer, figures, tables)
-
-
-def _show_window(
-    answer: Any,
-    windows: "Mapping[Any, Window]",
-    scatter: "Mapping[Any, WindowUncertainty]",
-    without: "Mapping[str, Window]",
-    ici: str,
-    level: float,
-    out: Path | None,
-) -> None:
-    share = f"{100 * level:.0f} % of the largest gain"
-    print_table(
-        f"Dose-immune window at {share}, {ici}: the bounds depend on the family",
-        ("family", "central values", "lower [Gy]", "peak [Gy]", "upper [Gy]", "open top", "no window"),
-        [
-            (
-                family,
-                windows[family].text(),
-                _spread(row.d_lo),
-                _spread(row.d_peak),
-                _spread(row.d_hi),
-                f"{100 * row.p_open:.0f} %",
-                f"{100 * row.p_no_window:.0f} %",
-            )
-            for family, row in scatter.items()
-        ],
-    )
-    if without:
-        count = int(windows["n fixed"].n_fractions[0])
-        print_table(
-            f"What sets the bounds, {count} fraction(s), one mechanism left out at a time",
-            ("model", "window"),
-            [(label, curve.text()) for label, curve in without.items()],
-        )
-        screen().print(f"{answer['lower_bound']}\n{answer['upper_bound']}\n", markup=False)
-    _say_notes(answer["notes"], out)
-
-
-def _say_notes(notes: Sequence[str], out: Path | None) -> None:
-    console = screen()
-    for note in notes:
-        console.print(f"note     {note}", markup=False)
-    if out is not None:
-        console.print(f"written  {out}", markup=False, soft_wrap=True)
-
-
-def _spread(spread: Any, form: str = ".3g") -> str:
-    return "undefined" if spread.median is None and spread.low is None and spread.high is None else spread.text(form)
-
-
-def _column(band: Any, k: int, form: str = ".2f") -> str:
-    low, median, high = (f"{v:{form}}" if isfinite(v) else "never" for v in band[:, k])
-    return f"{median} ({low} to {high})"
-
-
-def _what_if_table(curves: Any) -> Table:
-    bands = {"gain": curves.gain, "log_synergy": curves.log_synergy}
-    bands |= {f"volume_ratio_{arm}": band for arm, band in curves.ratio.items()}
-    bands |= {f"day_reached_{arm}": band for arm, band in curves.reached.items()}
-    rows = [
-        (name, float(x), *(float(v) if isfinite(v) else "never" for v in band[:, k]))
-        for name, band in bands.items()
-        for k, x in enumerate(curves.x)
-    ]
-    return ("quantity", curves.choice.replace(",", ";"), "p05", "median", "p95"), rows
-
-
-def _family(window: "Window", scatter: "WindowUncertainty") -> dict[str, Any]:
-    return {"family": window.family, **_plain(window), "scatter": _scatter(scatter), "text": scatter.text()}
-
-
-def _plain(curve: "Window") -> dict[str, Any]:
-    return {
-        "level": curve.level,
-        "lower_gy": curve.d_lo,
-        "peak_gy": curve.d_peak,
-        "upper_gy": curve.d_hi,
-        "open_below": curve.bounds.open_low,
-        "open_above": curve.bounds.open_high,
-        "found": curve.bounds.found,
-        "gain_max": curve.bounds.gain_max,
-        "dose_per_fraction_gy": curve.doses.tolist(),
-        "n_fractions": curve.n_fractions.tolist(),
-        "gain": curve.gain.tolist(),
-    }
-
-
-def _scatter(row: "WindowUncertainty") -> dict[str, Any]:
-    names = ("d_lo", "d_peak", "d_hi", "gain_max", "p_open", "p_no_window", "p_upper_below", "p_peak_inside")
-    return {name: plain(getattr(row, name)) for name in names} | {"animals": row.n, "gain": row.gain.tolist()}
-
-
-def _map(label: str, made: Any, rows: "Mapping[int, WindowUncertainty]") -> dict[str, Any]:
-    bounds = [
-        {"n_fractions": n, "text": row.text(), **{k: v for k, v in _scatter(row).items() if k != "gain"}}
-        for n, row in rows.items()
-    ]
-    return {
-        "map": label,
-        "dose_per_fraction_gy": made.doses.tolist(),
-        "n_fractions": made.n_fractions.tolist(),
-        "median_gain": made.gain.tolist(),
-        "readout_day": made.readout_day.tolist(),
-        "bounds": bounds,
-    }

@@ -7,7 +7,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from abscopal.dose.dicom.intake import Case
 from abscopal.dose.grid import DoseGrid, Volume
 from abscopal.dose.structures import Structure, occupancy
 
@@ -79,18 +78,23 @@ class Cutter:
 
     Parameters
     ----------
-    case : Case
+    dose : DoseGrid
     step : float
         Distance between points. [mm]
+    structures : mapping of str to Structure
+        To be outlined.
+    ct : Volume, optional
     """
 
-    def __init__(self, case: Case, step: float) -> None:
-        self._ct = case.ct if case.ct is not None and _fills_planes(case.ct) else None
-        self._dose = case.dose
+    def __init__(
+        self, dose: DoseGrid, step: float, structures: Mapping[str, Structure] | None = None, ct: Volume | None = None
+    ) -> None:
+        self._ct = ct if ct is not None and _fills_planes(ct) else None
+        self._dose = dose
         self._step = step
-        self._structures = case.structures
-        self.extent = _extent(case.dose)
-        self.hot_centre = _hot_centre(case.dose)
+        self._structures = structures or {}
+        self.extent = _extent(dose)
+        self.hot_centre = _hot_centre(dose)
 
     @cached_property
     def _solids(self) -> dict[str, DoseGrid]:
@@ -105,8 +109,8 @@ class Cutter:
         """Whether there is a CT that fills a plane."""
         return self._ct is not None
 
-    def cut(self, plane: Plane, position: float) -> Cut:
-        """The plane at the patient coordinate `position`, in mm."""
+    def cut(self, plane: Plane, position: float, dose: DoseGrid | None = None) -> Cut:
+        """The plane at the patient coordinate `position`, in mm; of another dose than the case's where one is given."""
         low, high = self.extent
         across = np.arange(low[plane.across], high[plane.across] + self._step, self._step)
         down = np.arange(low[plane.down], high[plane.down] + self._step, self._step)
@@ -121,7 +125,7 @@ class Cutter:
             down=down,
             position=position,
             ct=None if self._ct is None else _hounsfield(self._ct, points),
-            dose=_at(self._dose, points),
+            dose=_at(dose or self._dose, points),
             filled={label: level for label, level in filled.items() if level.max() > 0.5 > level.min()},
         )
 

@@ -1,6 +1,8 @@
-"""Human diseases as parameters of the dose-immune model: wide priors, not calibrations."""
+"""Human diseases and their clinical settings, for the dose-immune model: wide priors, not calibrations."""
 
 import math
+from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,56 @@ NOTE = (
 def diseases() -> tuple[str, ...]:
     """Names of the diseases on file."""
     return tuple(str(name) for name in load(SHEET).table("diseases")["disease"])
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A clinical setting of a disease.
+
+    Attributes
+    ----------
+    disease : str
+        As in the table `immune/diseases:diseases`; "" for a setting that none of them covers.
+    doubling_days : float
+        Volume doubling time: the setting's own, else the disease's. [day]
+    response_percent : float
+        Single-agent response rate of a checkpoint inhibitor. [percent]
+    other_lesions : float
+        Lesions besides the irradiated one. [1]
+    """
+
+    name: str
+    disease: str
+    doubling_days: float
+    response_percent: float
+    other_lesions: float
+
+
+@cache
+def settings() -> dict[str, Setting]:
+    """Clinical settings by name."""
+    own = load(SHEET).table("diseases").set_index("disease")["doubling_days"].to_dict()
+    found = {}
+    for row in load(SHEET).table("settings").to_dict("records"):
+        name, disease = str(row["setting"]), row["disease"] if isinstance(row["disease"], str) else ""
+        doubling = float(row["doubling_days"])
+        if math.isnan(doubling):
+            doubling = float(own[disease])
+        found[name] = Setting(name, disease, doubling, float(row["orr_percent"]), float(row["other_lesions"]))
+    return found
+
+
+def setting(name: str) -> Setting:
+    """One clinical setting.
+
+    Raises
+    ------
+    InputError
+        Unknown setting, with the close match.
+    """
+    if name not in settings():
+        raise unknown_name("choosing a clinical setting", name, list(settings()))
+    return settings()[name]
 
 
 def disease_draws(name: str, n: int = 200, seed: int = 0) -> dict[str, FloatArray]:

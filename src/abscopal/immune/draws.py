@@ -13,11 +13,12 @@ from scipy.special import ndtr, ndtri
 
 from abscopal.domain.errors import InputError
 from abscopal.domain.registry import unknown_name
-from abscopal.knowledge.load import load
+from abscopal.knowledge.load import changed_numbers, load
 
 FloatArray = NDArray[np.float64]
 Which = Literal["posterior", "prior"]
 PRIORS = "immune/priors"
+MODEL_SHEETS = ("immune/diw:", "immune/mechanisms:")
 PRIOR_DRAWS, PRIOR_SEED = 400, 20261123
 
 
@@ -122,12 +123,27 @@ def load_draws(which: Which = "posterior") -> Draws:
     ------
     InputError
         Another name, or no posterior shipped.
+
+    Notes
+    -----
+    A parameter that a what-if run changed has its changed value in every draw.
     """
     if which == "prior":
-        return _prior_draws()
+        return _changed(_prior_draws())
     if which == "posterior":
-        return _posterior_draws()
+        return _changed(_posterior_draws())
     raise unknown_name("loading parameter draws", which, ["posterior", "prior"])
+
+
+def _changed(draws: Draws) -> Draws:
+    sheets = {key.partition(":")[2]: value for key, value in changed_numbers().items() if key.startswith(MODEL_SHEETS)}
+    fixed = {name: value for name, value in sheets.items() if name in draws.names}
+    if not fixed:
+        return draws
+    values = draws.values.copy()
+    for name, value in fixed.items():
+        values[:, draws.names.index(name)] = value
+    return Draws(draws.names, values, {**draws.manifest, "what_if": fixed})
 
 
 @cache

@@ -1,9 +1,8 @@
-"""Courses of each radiation modality as events of the dose-immune model."""
+"""What each radiation modality makes of a fraction of the dose-immune model."""
 
 from dataclasses import dataclass
 
 from abscopal.domain.registry import unknown_name
-from abscopal.equations.model import Model
 from abscopal.immune.mechanisms.parts import Histogram
 from abscopal.knowledge.load import load
 from abscopal.simulation.events import Event
@@ -41,6 +40,21 @@ class Modality:
     status: str
     meaning: str
 
+    def applied(self, event: Event) -> Event:
+        """A fraction of photons as this modality gives it: doses to lesions, blood and node [Gy]; drugs as they are."""
+        if event.impulse != "fraction":
+            return event
+        factors = {"d_blood": self.blood, "d_node": self.node}
+        doses = {argument: dose * factors.get(argument, self.rbe) for argument, dose in event.arguments.items()}
+        return Event(event.day, event.impulse, doses)
+
+    def note(self) -> str:
+        """What a reader of any result must know."""
+        return (
+            f"Radiation is {self.name.replace('_', ' ')} ({self.status}): dose to lesions × {self.rbe:g}, to blood × "
+            f"{self.blood:g}, to the node × {self.node:g} of that with photons ({self.meaning})."
+        )
+
     def days(self, n: int) -> tuple[float, ...]:
         """Days of `n` fractions from the first, in days."""
         return tuple(float(k + 2 * (k // 5)) if self.weekdays else k * self.interval for k in range(n))
@@ -52,29 +66,8 @@ def modalities() -> dict[str, Modality]:
     return {str(row["modality"]): _modality({str(key): value for key, value in row.items()}) for row in rows}
 
 
-def modality_events(
-    model: Model,
-    name: str,
-    *,
-    dose: float | None = None,
-    fractions: int | None = None,
-    start: float = 0.0,
-    node_dose: float = 0.0,
-) -> tuple[Event, ...]:
-    """Fractions of a modality to the irradiated lesions of a model.
-
-    Parameters
-    ----------
-    model : Model
-        Made with `histograms={lesion: modality.histogram}` where the modality has one.
-    name : str
-        As in the table `immune/modalities:modalities`.
-    dose, fractions : float, int, optional
-        Physical dose of a fraction, and their number; by default the usual ones. [Gy], [1]
-    start : float
-        Day of the first fraction. [day]
-    node_dose : float
-        Dose to the draining node with photons. [Gy]
+def modality(name: str) -> Modality:
+    """One modality on file.
 
     Raises
     ------
@@ -84,16 +77,7 @@ def modality_events(
     known = modalities()
     if name not in known:
         raise unknown_name("choosing a radiation modality", name, sorted(known))
-    one = known[name]
-    physical = one.dose if dose is None else dose
-    arguments = {
-        argument.name: physical * (one.blood if argument.name == "d_blood" else one.rbe)
-        for argument in model.impulse("fraction").arguments
-        if argument.source == "dose"
-    }
-    arguments["d_node"] = node_dose * one.node
-    days = one.days(one.fractions if fractions is None else fractions)
-    return tuple(Event(start + day, "fraction", arguments) for day in days)
+    return known[name]
 
 
 def _modality(row: dict[str, object]) -> Modality:

@@ -147,6 +147,11 @@ def _structure(
     return builder.build()
 
 
+def modulator_names() -> list[str]:
+    """Every modulator that `diw_model` can be made with."""
+    return [*dict.fromkeys(load(MODULATORS).table("effects")["modulator"]), "cyclophosphamide"]
+
+
 def modulator_effects(names: Sequence[str]) -> tuple[Effect, ...]:
     """Modulator, parameter and factor of each effect of the named modulators.
 
@@ -158,7 +163,7 @@ def modulator_effects(names: Sequence[str]) -> tuple[Effect, ...]:
     if not names:
         return ()
     table = load(MODULATORS).table("effects")
-    known = [*dict.fromkeys(table["modulator"]), "cyclophosphamide"]
+    known = modulator_names()
     for name in names:
         if name not in known:
             raise unknown_name("adding a modulator to the dose-immune model", name, known)

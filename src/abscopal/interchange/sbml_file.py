@@ -1,16 +1,12 @@
 """An SBML file as a checked document: bounded, without a DTD, of core SBML alone, and consistent."""
 
-from io import BytesIO
 from pathlib import Path
 from typing import Any
-from xml.etree.ElementTree import ParseError, iterparse
 
 from abscopal.domain.errors import InputError, UnsupportedError
 from abscopal.interchange.extra import libsbml
+from abscopal.interchange.xml_text import parsed, xml_text
 
-LARGEST = 32 * 2**20
-"""Bytes of a file at most."""
-_DEEPEST = 200
 _OLDEST, _NEWEST = (2, 4), (3, 2)
 
 
@@ -30,7 +26,7 @@ def read_document(source: str | Path) -> Any:
         Another level; a package that the document needs.
     """
     module = libsbml()
-    text = _text(source)
+    text = xml_text(source, "reading SBML")
     needed = _required_packages(text)
     document = module.readSBMLFromString(text)
     _refuse_errors(document, "reading SBML")
@@ -67,39 +63,6 @@ def read_document(source: str | Path) -> Any:
     return document
 
 
-def _text(source: str | Path) -> str:
-    if isinstance(source, Path):
-        size = source.stat().st_size
-        content = source.read_bytes() if size <= LARGEST else b""
-    else:
-        content = source.encode()
-        size = len(content)
-    if size > LARGEST:
-        raise InputError(
-            doing="reading SBML", found=f"{size / 2**20:.0f} MiB", expected=f"{LARGEST // 2**20} MiB at most",
-            try_="a smaller model",
-        )  # fmt: skip
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as exc:
-        raise InputError(
-            doing="reading SBML", found=f"bytes that are not UTF-8 at {exc.start}", expected="a file in UTF-8",
-            try_="saving it as UTF-8",
-        ) from exc  # fmt: skip
-    if not text.lstrip().startswith("<?xml"):
-        text = f'<?xml version="1.0" encoding="UTF-8"?>{text}'  # libSBML would add a line and count it
-    for declared in ("<!DOCTYPE", "<!ENTITY"):
-        place = text.upper().find(declared)
-        if place >= 0:
-            raise InputError(
-                doing="reading SBML",
-                found=f"{declared} on line {text.count(chr(10), 0, place) + 1}",
-                expected="XML without a document type or entities of its own, which can unpack without end",
-                try_="removing the declaration",
-            )
-    return text
-
-
 def _refuse_errors(document: Any, doing: str) -> None:
     module = libsbml()
     for k in range(document.getNumErrors()):
@@ -119,7 +82,7 @@ def _refuse_constructs(model: Any) -> None:
     """Refuse what cannot be written as rates and values; before a conversion, which would drop it silently."""
     rules = [model.getRule(k) for k in range(model.getNumRules())]
     reactions = [model.getReaction(k) for k in range(model.getNumReactions())]
-    found = [("algebraicRule", rule, "an algebraic rule") for rule in rules if rule.isAlgebraic()]
+    found = [("algebraicRule", rule, "an algebraic rule") for rule in rules if rule.isAlgebraic() and rule.isSetMath()]
     found += [("reaction", one, "a fast reaction") for one in reactions if one.isSetFast() and one.getFast()]
     for kind, element, what in found:
         raise UnsupportedError(
@@ -131,34 +94,9 @@ def _refuse_constructs(model: Any) -> None:
 
 
 def _required_packages(text: str) -> list[str]:
-    """Namespaces of packages, known to libSBML or not, that say they change what the model means.
-
-    Raises
-    ------
-    InputError
-        XML that is malformed, or nested deeper than any model: reading it goes as deep.
-    """
-    depth, needed = 0, []
-    try:
-        for event, element in iterparse(BytesIO(text.encode()), events=("start", "end")):  # noqa: S314 - without a DTD
-            depth += 1 if event == "start" else -1
-            if event == "end":
-                element.clear()
-            elif depth > _DEEPEST:
-                raise InputError(
-                    doing="reading SBML",
-                    found=f"elements nested more than {_DEEPEST} deep",
-                    expected="a model as programs write them",
-                    try_="splitting its formulas",
-                )
-            elif depth == 1:
-                needed = [_namespace(name) for name, value in element.attrib.items() if _is_required(name, value)]
-    except ParseError as exc:
-        raise InputError(
-            doing="reading SBML", found=f"line {exc.position[0]}: {exc.msg}", expected="well-formed XML",
-            try_="correcting that line",
-        ) from exc  # fmt: skip
-    return needed
+    """Namespaces of packages, known to libSBML or not, that say they change what the model means."""
+    root = parsed(text, "reading SBML", keep=False)
+    return [_namespace(name) for name, value in root.attrib.items() if _is_required(name, value)]
 
 
 def _namespace(name: str) -> str:

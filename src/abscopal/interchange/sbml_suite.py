@@ -135,7 +135,7 @@ def _compared(
 
 def values_of(made: SbmlModel, found: Trajectory, name: str, settings: Mapping[str, str]) -> FloatArray:
     """The course of an identifier; of a species, as the amount or concentration that the settings ask for."""
-    values = np.asarray(found[made.names[name]]) if made.names[name] in found.names else _constant(made, found, name)
+    values = made.values(found, name)
     if name not in made.species:
         return values
     compartment, is_concentration = made.species[name]
@@ -144,14 +144,8 @@ def values_of(made: SbmlModel, found: Trajectory, name: str, settings: Mapping[s
         return values
     if (wanted == "concentration") == is_concentration:
         return values
-    here = made.names[compartment]
-    size = np.asarray(found[here]) if here in found.names else _constant(made, found, compartment)
+    size = made.values(found, compartment)
     return values * size if wanted == "amount" else values / size
-
-
-def _constant(made: SbmlModel, found: Trajectory, name: str) -> FloatArray:
-    value = next(p.value for p in made.model.pieces.parameters if p.name == made.names[name])
-    return np.full(len(found.t), np.nan if value is None else value)
 
 
 def _words(text: str) -> list[str]:

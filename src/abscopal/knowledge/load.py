@@ -115,6 +115,11 @@ def change(key: str, value: float) -> None:
     _changes[key] = checked_change(key, value)
 
 
+def changed_numbers() -> dict[str, float]:
+    """What `change` set in this process, by key."""
+    return dict(_changes)
+
+
 def checked_change(key: str, value: float) -> float:
     """`value`, if the number `key` may take it."""
     entry = record(key).entry

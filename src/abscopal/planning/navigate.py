@@ -6,20 +6,23 @@ homogeneity) is read off the mixed dose, voxel by voxel. The doses of the plans 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
 
 from abscopal.blood.immune_dose import edric_from_case
 from abscopal.domain.errors import InputError
 from abscopal.domain.registry import unknown_name
-from abscopal.dose.grid import DoseGrid, FloatArray
-from abscopal.planning.influence import InfluenceMatrix, Region
+from abscopal.dose.grid import DoseGrid, DoseKind, FloatArray
+from abscopal.planning.influence import Bixels, InfluenceMatrix, Modality, Prescription, Region
 from abscopal.planning.steering import least_worse
 
 CURVE_POINTS = 161
+FINE = 32
+"""Bins of the histograms that are sorted into, for each step of the curves."""
 MOST_PLANS = 50
 MOST_VOXELS = 20_000_000
 EDRIC = "EDRIC"
@@ -112,9 +115,9 @@ class Navigator:
     regions : tuple of Region
         Their `voxels` count along the second axis of `doses`.
     targets : tuple of str
-    n_fractions : int
-    prescription_gy : float
-        Total. [Gy]
+    prescription : Prescription
+    bixels : Bixels
+        Where the columns of `weights` come from.
     linear : mapping of str to array, shape (n_plans,)
         Figures that mix linearly, by name, of each plan.
     units : mapping of str to str
@@ -131,12 +134,13 @@ class Navigator:
     affine: FloatArray
     regions: tuple[Region, ...]
     targets: tuple[str, ...]
-    n_fractions: int
-    prescription_gy: float
+    prescription: Prescription
+    bixels: Bixels
     linear: Mapping[str, FloatArray]
     units: Mapping[str, str]
+    modality: Modality = "photons"
     frame_of_reference_uid: str = ""
-    kind: str = "physical"
+    kind: DoseKind = "physical"
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -199,14 +203,42 @@ class Navigator:
             affine=matrix.affine,
             regions=tuple(_moved(region, voxels) for region in known),
             targets=matrix.targets,
-            n_fractions=matrix.prescription.n_fractions,
-            prescription_gy=matrix.prescription.total,
+            prescription=matrix.prescription,
+            bixels=matrix.bixels,
             linear={**found, **given, **figures},
             units={name: (units or {}).get(name, "Gy") for name in (*found, *given, *figures)},
+            modality=matrix.modality,
             frame_of_reference_uid=matrix.frame_of_reference_uid,
             kind=matrix.kind,
             notes=tuple(notes),
         )
+
+    @property
+    def n_fractions(self) -> int:
+        """Number of fractions."""
+        return self.prescription.n_fractions
+
+    @property
+    def prescription_gy(self) -> float:
+        """Total prescribed dose, in Gy."""
+        return self.prescription.total
+
+    def as_matrix(self) -> InfluenceMatrix:
+        """A matrix whose columns are the plans: its weights are a mix, and every figure of a plan can be asked of it.
+
+        Structures that are not shown, and dose outside all that are, are not in it.
+        """
+        n, kept = self.doses.shape
+        rows = np.zeros((int(np.prod(self.shape)) + 1,), dtype=np.int64)
+        rows[self.voxels + 1] = n
+        values = sparse.csr_array(
+            (self.doses.T.ravel(), np.tile(np.arange(n), kept), np.cumsum(rows)), shape=(len(rows) - 1, n)
+        )
+        regions = {one.name: replace(one, voxels=self.voxels[one.voxels]) for one in self.regions}
+        return InfluenceMatrix(
+            values, self.shape, self.affine, Bixels.of_beams([0.0], [n]), regions, self.targets, self.prescription,
+            self.modality, self.kind, self.frame_of_reference_uid, "plans: " + ", ".join(self.plans), self.notes,
+        )  # fmt: skip
 
     @cached_property
     def axis(self) -> FloatArray:
@@ -253,14 +285,13 @@ class Navigator:
         shares = self.mix_of(mix)
         dose = shares.astype(np.float32) @ self.doses
         metrics = [self._linear(name, shares) for name in self.linear]
+        curves = []
         for region in self.regions:
-            metrics += self._read(region, dose)
-        return Mixed(
-            mix=shares,
-            metrics=tuple(metrics),
-            curves=tuple(Curve(region.name, self.axis, self._curve(region, dose)) for region in self.regions),
-            dose=self._grid(dose),
-        )
+            inside = dose[region.voxels]
+            fine = self._cumulative(region, inside)
+            curves.append(Curve(region.name, self.axis, fine[::FINE]))
+            metrics += self._covered(region, inside) if region.name in self.targets else self._hot(region, fine)
+        return Mixed(mix=shares, metrics=tuple(metrics), curves=tuple(curves), dose=self._grid(dose))
 
     def weights_at(self, mix: Mapping[str, float] | ArrayLike) -> FloatArray:
         """Fluence of a mix, shape (n_bixels,): a deliverable plan like those it is made of."""
@@ -311,29 +342,34 @@ class Navigator:
         """Figures a slider may cost: all that mix linearly but the means of targets, which are aims."""
         return [name for name in self.linear if name not in {f"{target} mean" for target in self.targets}]
 
-    def _read(self, region: Region, dose: NDArray[np.float32]) -> list[Metric]:
-        """Figures that do not mix linearly."""
-        shown = (95.0, 98.0, 50.0, 2.0) if region.name in self.targets else (2.0,)
-        values = dict(zip(shown, doses_at_volume(dose[region.voxels], region.shares, shown), strict=True))
+    def _covered(self, region: Region, inside: NDArray[np.float32]) -> list[Metric]:
+        """Figures of a target that do not mix linearly, voxel by voxel."""
+        shown = (95.0, 98.0, 50.0, 2.0)
+        values = dict(zip(shown, doses_at_volume(inside, region.shares, shown), strict=True))
         found = [Metric(f"{region.name} D{percent:g}%", value, "Gy") for percent, value in values.items()]
-        if region.name in self.targets and values[50.0] > 0:
+        if values[50.0] > 0:
             spread = (values[2.0] - values[98.0]) / values[50.0]
             found.append(Metric(f"{region.name} homogeneity index", spread, "1"))
         return found
 
-    def _curve(self, region: Region, dose: NDArray[np.float32]) -> FloatArray:
-        step = self.axis[1]
-        bins = np.minimum((dose[region.voxels] / step).astype(np.int64), CURVE_POINTS - 1)
-        amount = np.bincount(bins, weights=region.shares, minlength=CURVE_POINTS)
+    def _hot(self, region: Region, fine: FloatArray) -> list[Metric]:
+        """D2% of an organ, within one fine bin."""
+        last = int(np.flatnonzero(fine >= 0.02)[-1])
+        return [Metric(f"{region.name} D2%", last * float(self.axis[1]) / FINE, "Gy")]
+
+    def _cumulative(self, region: Region, inside: NDArray[np.float32]) -> FloatArray:
+        """Share of a structure that receives at least the lower end of each fine bin."""
+        count = FINE * (CURVE_POINTS - 1) + 1
+        bins = np.minimum((inside * np.float32(FINE / self.axis[1])).astype(np.int32), count - 1)
+        amount = np.bincount(bins, weights=region.shares, minlength=count)
         return np.asarray(np.cumsum(amount[::-1])[::-1] / amount.sum(), dtype=np.float64)
 
     def _grid(self, dose: NDArray[np.float32]) -> DoseGrid:
         values = np.zeros(int(np.prod(self.shape)))
         values[self.voxels] = dose
         return DoseGrid(
-            values.reshape(self.shape), self.affine, "RBE" if self.kind == "RBE" else "physical",
-            frame_of_reference_uid=self.frame_of_reference_uid,
-        )  # fmt: skip
+            values.reshape(self.shape), self.affine, self.kind, frame_of_reference_uid=self.frame_of_reference_uid
+        )
 
 
 def doses_at_volume(dose: NDArray[np.floating], shares: FloatArray, percents: Sequence[float]) -> list[float]:
@@ -375,7 +411,7 @@ def _problem(made: Navigator) -> str:
     checks = {
         f"{n} plan(s)": not 2 <= n <= MOST_PLANS or len(set(made.plans)) != n,
         f"doses of shape {made.doses.shape}": made.doses.shape != (n, len(made.voxels)) or not 0 < kept <= MOST_VOXELS,
-        f"weights of shape {made.weights.shape}": made.weights.ndim != 2 or len(made.weights) != n,
+        f"weights of shape {made.weights.shape}": made.weights.shape != (n, len(made.bixels)),
         "values that are negative or not finite": not all(
             np.isfinite(values).all() and values.min(initial=0.0) >= 0 for values in (made.doses, made.weights)
         ),

@@ -6,6 +6,7 @@ from itertools import product
 from typing import Literal
 
 from abscopal.domain.errors import InputError
+from abscopal.domain.regimen import Regimen
 from abscopal.domain.registry import unknown_name
 from abscopal.knowledge.load import load
 from abscopal.radiobiology.isoeffect import isoeffective_dose_per_fraction
@@ -35,6 +36,10 @@ class Candidate:
     node : bool
         The draining node gets the dose too; otherwise it is spared.
     modulators : tuple of str
+    node_dose : float, optional
+        What the draining node gets with each fraction, where a plan gives it; replaces `node`. [Gy]
+    plan : str
+        Name of the plan behind the doses, where there is one.
     """
 
     dose: float
@@ -45,6 +50,15 @@ class Candidate:
     target: Target = "irradiated"
     node: bool = False
     modulators: tuple[str, ...] = ()
+    node_dose: float | None = None
+    plan: str = ""
+
+    @property
+    def node_gy(self) -> float:
+        """Dose to the draining node with each fraction, in Gy."""
+        if self.node_dose is not None:
+            return self.node_dose
+        return self.dose if self.node else 0.0
 
     @property
     def total(self) -> float:
@@ -56,6 +70,10 @@ class Candidate:
         """Days from the first to the last fraction, both counted."""
         return self.days[-1] - self.days[0] + 1
 
+    def radiation(self) -> Regimen:
+        """The fractions, without drugs."""
+        return Regimen(fraction_days=self.days, fraction_doses=(self.dose,) * self.n)
+
     def text(self) -> str:
         """The regimen in words."""
         spacing = {1.0: "each weekday", 2.0: "every other weekday", 7.0: "weekly"}.get(
@@ -66,6 +84,7 @@ class Candidate:
             parts.append(f"ICI from day {self.ici_start:g}")
         parts += ["every lesion"] if self.target == "all" else []
         parts += ["node irradiated"] if self.node else []
+        parts += [self.plan] if self.plan else []
         return ", ".join((*parts, *(name.replace("_", " ") for name in self.modulators)))
 
 

@@ -11,7 +11,7 @@ from abscopal.domain.progress import track
 from abscopal.knowledge.load import load
 from abscopal.radiobiology.isoeffect import bed
 from abscopal.regimens.candidates import SHEET, Candidate, Grid, candidates
-from abscopal.regimens.judge import Costing, Estimate, respond
+from abscopal.regimens.judge import Costing, Estimate, Responder, common_readout, respond
 from abscopal.regimens.limits import Limits, OrganDose, broken
 from abscopal.regimens.pareto import non_dominated
 from abscopal.window.ensemble import Ensemble
@@ -147,6 +147,10 @@ class Problem:
     present : Candidate, optional
     prefer : str
         The objective that decides among the Pareto set: `distant` or `local`.
+    responder : callable
+        How the immune model is asked; by default with the one dose of each regimen.
+    rules : tuple of str
+        What limits the regimens, in words, where it is not `organs`.
     """
 
     setup: Experiment
@@ -156,6 +160,8 @@ class Problem:
     costs: Mapping[str, Costing] = field(default_factory=dict)
     present: Candidate | None = None
     prefer: str = "distant"
+    responder: Responder = respond
+    rules: tuple[str, ...] = ()
 
 
 def search_regimens(problem: Problem, grid: Grid | None = None, *, refine: int = 0, seed: int = 0) -> Decision:
@@ -185,13 +191,6 @@ def search_regimens(problem: Problem, grid: Grid | None = None, *, refine: int =
     ConvergenceError
         No draw could be solved.
     """
-    if problem.prefer not in ("distant", "local"):
-        raise InputError(
-            doing="choosing among regimens",
-            found=f"a preference for {problem.prefer!r}",
-            expected="distant or local, the objectives that have draws",
-            try_="distant",
-        )
     limits = problem.limits
     every = candidates(grid or Grid(), limits.tumour_bed, limits.alpha_beta)
     refused: dict[str, int] = {}
@@ -202,21 +201,54 @@ def search_regimens(problem: Problem, grid: Grid | None = None, *, refine: int =
             refused[kind] = refused.get(kind, 0) + 1
         if not told:
             allowed.append(candidate)
+    problem = _on_one_day(problem, allowed)
     if refine and allowed:
         from abscopal.regimens.refine import refine_regimens
 
         allowed = list(dict.fromkeys((*allowed, *refine_regimens(problem, allowed, refine, seed))))
-    return _decide(problem, allowed, refused)
+    return decide(problem, allowed, refused)
+
+
+def _on_one_day(problem: Problem, allowed: Sequence[Candidate]) -> Problem:
+    """The same problem, with the day on which every regimen is read."""
+    shown = [*allowed, *([problem.present] if problem.present else [])]
+    if not shown:
+        return problem
+    return replace(problem, setup=replace(problem.setup, readout=common_readout(shown, problem.setup)))
 
 
 def _kind(text: str) -> str:
     return "organ EQD2" if "EQD2" in text else "tumour BED" if "BED" in text else "length or days of the course"
 
 
-def _decide(problem: Problem, allowed: Sequence[Candidate], refused: Mapping[str, int]) -> Decision:
+def decide(problem: Problem, allowed: Sequence[Candidate], refused: Mapping[str, int]) -> Decision:
+    """Judge regimens that are within the limits, keep what no other beats, and choose.
+
+    Parameters
+    ----------
+    problem : Problem
+    allowed : sequence of Candidate
+    refused : mapping of str to int
+        How many others broke each kind of limit.
+
+    Raises
+    ------
+    InputError
+        An objective to prefer that is not of the immune model.
+    ConvergenceError
+        No draw could be solved.
+    """
+    if problem.prefer not in ("distant", "local"):
+        raise InputError(
+            doing="choosing among regimens",
+            found=f"a preference for {problem.prefer!r}",
+            expected="distant or local, the objectives that have draws",
+            try_="distant",
+        )
     shown = [*allowed, *([problem.present] if problem.present else [])]
     if not shown:
         return Decision((), None, None, None, None, {}, refused, (), problem.prefer, _notes(problem, None))
+    problem = _on_one_day(problem, allowed)
     rows, solved = judge_all(problem, shown)
     present = rows.pop() if problem.present else None
     objectives = tuple(name for name in OBJECTIVES if rows and all(name in row.values for row in rows))
@@ -241,7 +273,7 @@ def _decide(problem: Problem, allowed: Sequence[Candidate], refused: Mapping[str
 
 def judge_all(problem: Problem, shown: Sequence[Candidate]) -> tuple[list[Judged], NDArray[np.bool_]]:
     """Every regimen with its draws summarised and its costs."""
-    response = respond(shown, problem.setup, problem.ensemble)
+    response = problem.responder(shown, problem.setup, problem.ensemble)
     decisive = response.distant if problem.prefer == "distant" else response.local
     quantile = load(SHEET)["robust_quantile"]
     costs = _costs(problem, shown)
@@ -259,7 +291,7 @@ def judge_all(problem: Problem, shown: Sequence[Candidate]) -> tuple[list[Judged
                 mean=float(decisive[:, k].mean()),
                 better_than_present=None if reference is None else float((decisive[:, k] > reference).mean()),
                 tumour_bed=float(bed(candidate.dose, candidate.n, problem.limits.alpha_beta)),
-                readout=float(response.readout[k]),
+                readout=response.readout,
                 broken=broken(candidate, problem.limits, problem.organs),
             )
         )
@@ -268,12 +300,12 @@ def judge_all(problem: Problem, shown: Sequence[Candidate]) -> tuple[list[Judged
 
 def _costs(problem: Problem, shown: Sequence[Candidate]) -> list[dict[str, Estimate]]:
     """Costs depend on dose and days alone: each is computed once."""
-    known: dict[tuple[str, float, tuple[float, ...]], Estimate | None] = {}
+    known: dict[tuple[str, str, float, tuple[float, ...]], Estimate | None] = {}
     found = []
     for candidate in track(shown, "costs of regimens", len(shown)) if problem.costs else shown:
         row = {}
         for name, cost in problem.costs.items():
-            key = (name, candidate.dose, candidate.days)
+            key = (name, candidate.plan, candidate.dose, candidate.days)
             if key not in known:
                 known[key] = cost(candidate)
             if (value := known[key]) is not None:
@@ -358,15 +390,19 @@ def _notes(problem: Problem, solved: NDArray[np.bool_] | None) -> tuple[str, ...
     rules = [
         f"Limits: tumour BED at least {limits.tumour_bed:.1f} Gy (α/β {limits.alpha_beta:g}), fractions on weekdays, "
         f"at most {limits.most_days:g} days.",
-        "Organ doses are scaled by the total dose: the distribution is taken as unchanged, which a re-planned course "
-        "would not be.",
-        "Every regimen is read in the same draws; one that lasts long is read later, where lesions are nearer to their "
-        "capacity and differences smaller.",
+        "Every regimen is read in the same draws and on the same day, that of the longest: where it is late, lesions "
+        "are near to their capacity and differences are smaller.",
     ]
-    if problem.organs is None:
+    if problem.rules:
+        rules += problem.rules
+    elif problem.organs is None:
         rules.append("No organ doses are known: no organ limits the search.")
     else:
         sheet = load(SHEET)
+        rules.append(
+            "Organ doses are scaled by the total dose: the distribution is taken as unchanged, which a re-planned "
+            "course would not be."
+        )
         rules.append(
             f"{len(limits.organs)} limits on organs (D2% and mean EQD2): {_origins(limits)}; an EQD2 under "
             f"{sheet['organ_floor']:g} Gy limits nothing. They are not tolerance doses."

@@ -46,11 +46,11 @@ class Response:
     control : array, shape (n_draws, n_candidates)
         Probability that none of its clonogens survives. [1]
     distant : array, shape (n_draws, n_candidates)
-        log10 of the other lesion's volume untreated over that under the regimen, on the regimen's readout day. [1]
+        log10 of the other lesion's volume untreated over that under the regimen, on the readout day. [1]
     gain : array, shape (n_draws, n_candidates)
         log10 of that volume under the same ICI alone over that under the regimen. [1]
-    readout : array, shape (n_candidates,)
-        [day]
+    readout : float
+        Day of the mouse clock on which every regimen is read. [day]
     solved : array of bool, shape (n_draws,)
     """
 
@@ -58,8 +58,12 @@ class Response:
     control: FloatArray
     distant: FloatArray
     gain: FloatArray
-    readout: FloatArray
+    readout: float
     solved: NDArray[np.bool_]
+
+
+Responder = Callable[[Sequence[Candidate], Experiment, Ensemble], Response]
+"""From regimens to the immune model's answer."""
 
 
 def respond(candidates: Sequence[Candidate], setup: Experiment, ensemble: Ensemble) -> Response:
@@ -77,17 +81,15 @@ def respond(candidates: Sequence[Candidate], setup: Experiment, ensemble: Ensemb
     ConvergenceError
         No draw could be solved.
     """
+    given = [candidate.radiation() for candidate in candidates]
+    day = common_readout(candidates, setup)
     asked: dict[str, list[Course]] = {"both": [], "ici": [], "none": []}
     nothing = Regimen()
-    days = []
-    for candidate in candidates:
+    for candidate, radiation in zip(candidates, given, strict=True):
         here = _setup(candidate, setup)
-        radiation = Regimen(fraction_days=candidate.days, fraction_doses=(candidate.dose,) * candidate.n)
-        day = here.readout_day(radiation)
         asked["both"].append(here.course(radiation, day=day))
         asked["ici"].append(replace(here, targets=(0,), node_dose=0.0).course(nothing, day=day))
         asked["none"].append(setup.course(nothing, ici=False, day=day))
-        days.append(day)
     values: Values = {**setup.parameters, **ensemble.columns}
     arms = run_courses(setup.model, asked, values, observed=setup.observed)
     nadir = arms.nadir["both"]
@@ -97,9 +99,17 @@ def respond(candidates: Sequence[Candidate], setup: Experiment, ensemble: Ensemb
         control=np.exp(-load(RULES)["clonogens_per_mm3"] * nadir),
         distant=np.log10(arms.volume["none"] / arms.volume["both"]),
         gain=arms.gain(),
-        readout=np.array(days),
+        readout=day,
         solved=arms.solved,
     )
+
+
+def common_readout(candidates: Sequence[Candidate], setup: Experiment) -> float:
+    """One day of the mouse clock on which all of them are read.
+
+    Lesions grow: of two regimens the one read later would look better for that alone.
+    """
+    return max(setup.readout_day(candidate.radiation()) for candidate in candidates)
 
 
 def _setup(candidate: Candidate, setup: Experiment) -> Experiment:
@@ -107,7 +117,7 @@ def _setup(candidate: Candidate, setup: Experiment) -> Experiment:
     return replace(
         moved,
         targets=(0,) if candidate.target == "irradiated" else (0, setup.observed),
-        node_dose=candidate.dose if candidate.node else 0.0,
+        node_dose=candidate.node_gy,
         modulators=candidate.modulators,
     )
 

@@ -49,6 +49,7 @@ def refine_regimens(problem: "Problem", grid: Sequence[Candidate], generations: 
         ) from exc
     low, high = _range(grid)
     pattern = grid[0]
+    longest = max(candidate.days[-1] for candidate in grid)  # the day on which all are read comes after it
     seen: dict[Candidate, None] = {}
 
     class Search(Vectorised):  # type: ignore[misc, unused-ignore]
@@ -59,9 +60,12 @@ def refine_regimens(problem: "Problem", grid: Sequence[Candidate], generations: 
 
         def _evaluate(self, x: FloatArray, out: dict[str, Any], *_: object, **__: object) -> None:
             made = [_candidate(row, pattern) for row in x]
-            told = [len(broken(c, problem.limits, problem.organs)) for c in made]
-            seen.update((c, None) for c, count in zip(made, told, strict=True) if not count)
-            out["F"] = -_values(problem, made)
+            told = [len(broken(c, problem.limits, problem.organs)) + (c.days[-1] > longest) for c in made]
+            kept = [c for c, count in zip(made, told, strict=True) if not count]
+            seen.update(dict.fromkeys(kept))
+            out["F"] = np.zeros((len(made), _n_objectives(problem)))
+            if kept:  # the others are told apart by how many limits they break
+                out["F"][np.array(told) == 0] = -_values(problem, kept)
             out["G"] = np.array(told, dtype=np.float64)[:, None] - 0.5
 
     chosen = np.linspace(0, len(grid) - 1, min(POPULATION, len(grid))).round().astype(int)

@@ -21,7 +21,7 @@ LETTER: dict[str, Any] = {
 
 def draw_dose(case: Case, prescription_gy: float) -> str:
     """CT (where there is one), dose wash and structure outlines in three planes, as SVG."""
-    cutter = Cutter(case, STEP)
+    cutter = Cutter(case.dose, STEP, case.structures, case.ct)
     size = cutter.extent[1] - cutter.extent[0]
     heights = max(float(size[plane.down]) for plane in PLANES)
     widths = [float(size[plane.across]) for plane in PLANES]

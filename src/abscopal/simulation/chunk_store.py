@@ -1,6 +1,6 @@
-"""Results of a population in a Zarr store that fills up chunk by chunk and survives being killed.
+"""Results of many patients (or replicates) in a Zarr store that fills up chunk by chunk and survives being killed.
 
-A chunk of patients is a chunk of every Zarr array, so that writers never touch the same file. Its data are written
+A chunk of rows is a chunk of every Zarr array, so that writers never touch the same file. Its data are written
 first and their sha256 last, as one small file: a chunk counts as finished when that is there and matches. A chunk
 written twice is written the same both times.
 """
@@ -78,6 +78,7 @@ class ChunkStore:
             )
         self.identity: dict[str, Any] = self.about["identity"]
         self.names: list[str] = self.about["variables"]
+        self.rows: str = self.about.get("rows", "patient")
         self.edges = chunk_edges(int(self.about["patients"]), int(self.about["chunk"]))
 
     @classmethod
@@ -105,6 +106,7 @@ class ChunkStore:
                     "id": uuid.uuid4().hex,
                     "identity": dict(identity),
                     "variables": [str(name) for name in template.data_vars],
+                    "rows": next(str(v.dims[0]) for v in template.data_vars.values()),
                     "patients": n,
                     "chunk": chunk,
                     "labels": _labels(template) | _labels(fixed),
@@ -140,7 +142,7 @@ class ChunkStore:
         if chunk is not None and chunk != self.about["chunk"]:
             raise _refused(
                 self.path,
-                f"chunks of {self.about['chunk']} patients",
+                f"chunks of {self.about['chunk']} {self.rows}s",
                 f"chunks of {chunk}",
                 "leaving the chunk size out to go on with the store's",
             )
@@ -173,7 +175,7 @@ class ChunkStore:
     def write(self, number: int, result: xr.Dataset) -> None:
         """Write a chunk, and then its mark."""
         first, last = self.edges[number]
-        arrays = {name: _stored(name, result[name], self.about["labels"]["state"]) for name in self.names}
+        arrays = {name: _stored(name, result[name], self.about["labels"].get("state", [])) for name in self.names}
         for name, array in arrays.items():
             self._group[name][first:last] = array
         device = device_name(result.attrs["device"]).encode()[:_DEVICE_BYTES].ljust(_DEVICE_BYTES, b"\0")
@@ -199,12 +201,12 @@ class ChunkStore:
         """The results, read from the store when they are used."""
         raw: xr.Dataset = xr.open_zarr(self.path, consolidated=False, chunks=None, zarr_format=3)
         raw = raw.drop_vars([_MARKS, _TRIES, _DEVICES])
-        names = np.array([*self.about["labels"]["state"], ""])
-        places = raw[_PLACE]
         raw = raw.assign_coords(self.about["labels"])
         kept = {key: value for key, value in self.about.items() if key not in {"variables", "labels"}}
         kept["devices"] = self.devices()
-        raw[_PLACE] = (places.dims, names[places.values])
+        if _PLACE in raw:
+            names = np.array([*self.about["labels"]["state"], ""])
+            raw[_PLACE] = (raw[_PLACE].dims, names[raw[_PLACE].values])
         raw.attrs = {
             key: value if isinstance(value, str | int | float) else json.dumps(value) for key, value in kept.items()
         }

@@ -1,4 +1,4 @@
-"""Chunks of a population on a Dask cluster: workers compute and write, the driver hands out and counts."""
+"""Chunks of a result store, in this process or on a Dask cluster: workers compute and write, the driver counts."""
 
 import logging
 import pickle
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from abscopal.domain import errors
 from abscopal.domain.errors import AbscopalError, ConvergenceError, InputError, UnsupportedError
-from abscopal.simulation.chunk_store import ChunkStore
+from abscopal.domain.progress import track
+from abscopal.simulation.chunk_store import ChunkStore, chunk_numbers
 from abscopal.simulation.chunks import Patients, Run, device_name, solve_chunk
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ _PATIENCE = 60
 """How long to wait for the first worker. [s]"""
 _AHEAD = 2
 """Chunks handed out per worker thread: one to compute, one waiting."""
+Compute = Callable[[Path, bytes, Any, int, int], None]
+"""Computes one chunk and writes it: store, what all chunks share, what this one has of its own, number, threads."""
+Part = Callable[[int, int], Any]
+"""What the rows from one to another (without it) have of their own."""
 
 
 def compute_chunk(path: Path, blob: bytes, patients: Patients, number: int, threads: int) -> None:
@@ -41,6 +46,28 @@ def compute_chunk(path: Path, blob: bytes, patients: Patients, number: int, thre
         No such store from here; a processor of another kind than the store's.
     """
     run, store_id, mixed_devices = _unpacked(blob)
+    store = store_of(path, store_id, number, None if mixed_devices else device_name(run.device))
+    if store.mark(number):
+        return
+    store.begin(number)
+    store.write(number, solve_chunk(run, patients, threads))
+
+
+def store_of(path: Path, store_id: str, number: int, device: str | None) -> ChunkStore:
+    """The driver's store as a worker sees it.
+
+    Parameters
+    ----------
+    number : int
+        Of the chunk to compute.
+    device : str, optional
+        Kind of processor here, which has to be the store's; None where any will do.
+
+    Raises
+    ------
+    InputError
+        No such store from here; a processor of another kind than the store's.
+    """
     store = ChunkStore(path)
     if store.about["id"] != store_id:
         raise InputError(
@@ -49,17 +76,14 @@ def compute_chunk(path: Path, blob: bytes, patients: Patients, number: int, thre
             expected="one file system for the driver and all workers",
             try_="a folder on the shared file system",
         )
-    if not mixed_devices and store.identity["device"] != device_name(run.device):
+    if device is not None and store.identity["device"] != device:
         raise InputError(
             doing=f"computing chunk {number} on a worker",
-            found=f"a processor '{device_name(run.device)}'",
+            found=f"a processor '{device}'",
             expected=f"'{store.identity['device']}' as the store's, for the same bits everywhere",
             try_="workers of one kind, or mixed_devices=True if the last digits may differ",
         )
-    if store.mark(number):
-        return
-    store.begin(number)
-    store.write(number, solve_chunk(run, patients, threads))
+    return store
 
 
 def packed(run: Run, store: ChunkStore, *, mixed_devices: bool) -> bytes:
@@ -72,10 +96,10 @@ def _unpacked(blob: bytes) -> tuple[Run, str, bool]:
     return pickle.loads(blob)  # type: ignore[no-any-return]  # noqa: S301  (from our driver, over Dask's own pickles)
 
 
-def _on_worker(path: str, blob: bytes, patients: Patients, number: int) -> dict[str, str]:
+def _on_worker(path: str, blob: bytes, own: Any, number: int, compute: Compute) -> dict[str, str]:
     """Compute a chunk; an error of ours comes back as its parts, since it cannot be pickled."""
     try:
-        compute_chunk(Path(path), blob, patients, number, threads=1)
+        compute(Path(path), blob, own, number, 1)
     except AbscopalError as exc:
         return exc.parts()
     return {}
@@ -150,8 +174,65 @@ def _with_workers(client: "Client") -> "Client":
     return client
 
 
+def fill_store(
+    store: ChunkStore,
+    blob: bytes,
+    part: Part,
+    *,
+    what: str,
+    compute: Compute = compute_chunk,
+    threads: int = 1,
+    workers: int | None = None,
+    cluster: "Client | str | None" = None,
+) -> None:
+    """Compute what a store lacks, here or on workers, with progress over all chunks.
+
+    Parameters
+    ----------
+    blob : bytes
+        What all chunks share.
+    part : callable
+    what : str
+        How progress names the work.
+    compute : callable
+        Known to workers by its module and name.
+    threads : int
+        In this process.
+    workers, cluster
+        As in `connected`; neither for this process.
+
+    Raises
+    ------
+    ConvergenceError
+        A chunk on which several workers died in turn, or that did not arrive in the store.
+    """
+    state = dict(chunk_numbers(store))
+    done = [number for number, finished in state.items() if finished]
+    missing = [number for number, finished in state.items() if not finished]
+
+    def computed() -> Iterator[int]:
+        yield from done
+        if cluster is None and not workers:
+            for number in missing:
+                compute(store.path, blob, part(*store.edges[number]), number, threads)
+                yield number
+        elif missing:
+            with connected(cluster, workers) as client:
+                yield from compute_on(client, store, blob, missing, part, compute)
+
+    for _ in track(computed(), what, len(state)):
+        pass
+    if lost := store.unfinished():
+        raise ConvergenceError(
+            doing="collecting results from a store",
+            found=f"{len(lost)} of {len(state)} chunks not in the store though computed",
+            expected="a file system that shows the driver what workers wrote",
+            try_="the same call again, which goes on where this one stopped",
+        )
+
+
 def compute_on(
-    client: Any, store: ChunkStore, blob: bytes, numbers: Iterable[int], part: Callable[[int, int], Patients]
+    client: Any, store: ChunkStore, blob: bytes, numbers: Iterable[int], part: Part, compute: Compute = compute_chunk
 ) -> Iterator[int]:
     """Compute chunks on a cluster; yields the number of each as it is finished.
 
@@ -172,8 +253,8 @@ def compute_on(
     def hand_out() -> None:
         room = max(_AHEAD * sum(client.nthreads().values()), _AHEAD) - len(under_way)  # workers come and go
         for number in islice(waiting, max(room, 0)):
-            patients = part(*store.edges[number])
-            future = client.submit(_on_worker, str(store.path), blob, patients, number, pure=False)
+            own = part(*store.edges[number])
+            future = client.submit(_on_worker, str(store.path), blob, own, number, compute, pure=False)
             under_way[future] = number
             done.add(future)
 
@@ -202,7 +283,7 @@ def _answered(future: Any, number: int, store: ChunkStore) -> bool:
     if future.status != "finished":
         first, last = store.edges[number]
         raise ConvergenceError(
-            doing=f"computing patients {first} to {last - 1} on a cluster",
+            doing=f"computing {store.rows}s {first} to {last - 1} on a cluster",
             found=str(future.exception() if future.status == "error" else future.status)[:300],
             expected="a worker that lives until its chunk is done",
             try_="more memory per worker, or smaller chunks; the same call goes on where this one stopped",

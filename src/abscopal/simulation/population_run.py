@@ -1,7 +1,7 @@
 """A population under one or several regimens: the same call in one process, on several, and on a cluster."""
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -10,13 +10,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from abscopal.domain.errors import ConvergenceError, InputError, ModelError
+from abscopal.domain.errors import InputError, ModelError
 from abscopal.domain.manifest import make_manifest
-from abscopal.domain.progress import track
 from abscopal.equations.model import Model
-from abscopal.simulation.chunk_store import ChunkStore, chunk_numbers
+from abscopal.simulation.chunk_store import ChunkStore
 from abscopal.simulation.chunks import CHUNK, Patients, Run, device_name, identity, parameters_digest, solve_chunk
-from abscopal.simulation.cluster import compute_chunk, compute_on, connected, packed
+from abscopal.simulation.cluster import fill_store, packed
 from abscopal.simulation.control import Control
 from abscopal.simulation.courses import Courses, event_table, number_of_courses
 from abscopal.simulation.dataset import names_of
@@ -153,7 +152,7 @@ def simulate_population(
     with tempfile.TemporaryDirectory(prefix="abscopal-") as folder:
         store = _store(out or Path(folder) / "result.zarr", run, patients, population, fixed, chunk, mixed_devices)
         blob = packed(run, store, mixed_devices=mixed_devices)
-        _fill(store, blob, patients, many_threads, workers, cluster)
+        fill_store(store, blob, patients.part, what=WHAT, threads=many_threads, workers=workers, cluster=cluster)
         result = store.dataset()
         return result if out is not None else result.load()
 
@@ -310,52 +309,3 @@ def _store(
         store = ChunkStore.create(path, template, patients.n, chunk or CHUNK, wanted, fixed)
     store.require(wanted, chunk, mixed_devices=mixed_devices)
     return store
-
-
-def _fill(
-    store: ChunkStore,
-    blob: bytes,
-    patients: Patients,
-    threads: int,
-    workers: int | None,
-    cluster: "Client | str | None",
-) -> None:
-    """Compute what is missing, with progress over all chunks."""
-    state = dict(chunk_numbers(store))
-    done = [number for number, finished in state.items() if finished]
-    missing = [number for number, finished in state.items() if not finished]
-
-    def computed() -> Iterator[int]:
-        yield from done
-        yield from _compute(store, blob, patients, threads, workers, cluster, missing)
-
-    for _ in track(computed(), WHAT, len(state)):
-        pass
-    if lost := store.unfinished():
-        raise ConvergenceError(
-            doing="collecting the results of a population",
-            found=f"{len(lost)} of {len(state)} chunks not in the store though computed",
-            expected="a file system that shows the driver what workers wrote",
-            try_="the same call again, which goes on where this one stopped",
-        )
-
-
-def _compute(
-    store: ChunkStore,
-    blob: bytes,
-    patients: Patients,
-    threads: int,
-    workers: int | None,
-    cluster: "Client | str | None",
-    missing: Iterable[int],
-) -> Iterator[int]:
-    missing = list(missing)
-    if not missing:
-        return
-    if cluster is None and not workers:
-        for number in missing:
-            compute_chunk(store.path, blob, patients.part(*store.edges[number]), number, threads)
-            yield number
-        return
-    with connected(cluster, workers) as client:
-        yield from compute_on(client, store, blob, missing, patients.part)

@@ -11,7 +11,8 @@ from scipy.special import logsumexp
 from abscopal.domain.errors import InputError
 from abscopal.domain.progress import track
 from abscopal.knowledge.load import load
-from abscopal.trials.design import SHEET, TrialDesign
+from abscopal.trials.design import TrialDesign
+from abscopal.trials.design_parts import SHEET
 from abscopal.trials.evidence import load_trials
 from abscopal.trials.known_designs import design_of, known_trials
 from abscopal.trials.population_layer import expected_log_hr, hazards, relative_burden
@@ -143,9 +144,30 @@ def _calibration(
     return Calibration(endpoint, trials, log_hr, se, added, expected, constant, log_weight, mean, sd)
 
 
-def adds_ici(design: TrialDesign) -> bool:
-    """Whether the experimental arm has an ICI and the control arm has none."""
-    return bool(design.arms[1].ici) and not design.arms[0].ici
+def calibration_from(
+    endpoint: str,
+    trials: tuple[str, ...],
+    log_hr: FloatArray,
+    se: FloatArray,
+    added: NDArray[np.bool_],
+    expected: FloatArray,
+) -> Calibration:
+    """The posterior from what the model expects of each trial (see `Calibration`) and what was published.
+
+    Raises
+    ------
+    ValueError
+        Shapes that do not fit.
+    """
+    factors = len(load(SHEET).vector("kill_factors"))
+    if expected.ndim != 4 or expected.shape[:2] + expected.shape[3:] != (len(trials), factors, LINKS.size):
+        raise ValueError(f"expected hazard ratios of shape {expected.shape}")
+    return _calibration(endpoint, trials, log_hr, se, added, expected, constant=True)
+
+
+def adds_ici(design: TrialDesign, tested: int = 0) -> bool:
+    """Whether one tested arm has an ICI and the control arm has none."""
+    return bool(design.tested[tested].ici) and not design.control.ici
 
 
 def expected_grid(

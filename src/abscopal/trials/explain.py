@@ -31,11 +31,11 @@ class Variant:
 
 def variants(design: TrialDesign) -> dict[str, Variant]:
     """The trial with its timing, nodes, lymphopenia, dose per fraction or toxicity changed, one at a time."""
-    radiation = design.arms[1].radiation
+    radiation = design.tested[0].radiation
     found = {"lymphopenia": Variant(design, {"lymphopenia": False}), "toxic deaths": Variant(design, toxicity=False)}
     if radiation is None:
         return found
-    block = design.arms[1].ici[0]
+    block = design.tested[0].ici[0]
     if block.anchor == "RTend":
         found["timing: ICI from the first fraction, no landmark"] = Variant(_moved(design, "RTstart", 0.0))
     else:
@@ -62,7 +62,7 @@ def _moved(design: TrialDesign, anchor: str, offset: float) -> TrialDesign:
 
 
 def _adds(design: TrialDesign) -> bool:
-    return not design.arms[0].ici
+    return not design.control.ici
 
 
 def explain(trial: str, calibration: Calibration, *, patients: int = 10, sets: int = 2000) -> pd.DataFrame:

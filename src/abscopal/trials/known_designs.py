@@ -6,7 +6,8 @@ import pandas as pd
 
 from abscopal.domain.registry import unknown_name
 from abscopal.knowledge.load import load
-from abscopal.trials.design import SHEET, TrialDesign, parse_design
+from abscopal.trials.design import TrialDesign, parse_design
+from abscopal.trials.design_parts import SHEET
 from abscopal.trials.evidence import load_trials
 
 DEFAULT_SIZE = 400

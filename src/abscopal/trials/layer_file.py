@@ -3,11 +3,13 @@
 import hashlib
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from abscopal.knowledge.load import load
-from abscopal.trials.calibrate import Calibration
+from abscopal.trials.calibrate import DEVIATIONS, LINKS, Calibration
 
 LAYER_SHEET = "trials/population_layer"
 SETS = 200
@@ -32,6 +34,20 @@ def parameters_of_layer() -> str:
     """sha256 of the immune model's parameter draws that the layer was calibrated with."""
     text = load(LAYER_SHEET).content.note
     return text.rpartition("parameters sha256 ")[2].strip().rstrip(".")
+
+
+def describe(calibration: Calibration) -> dict[str, Any]:
+    """A calibration in a few figures, rounded; of the constant effect of an added ICI ln HR and HR."""
+    effect = calibration.sample(4000)["effect"].quantile([0.05, 0.5, 0.95])
+    return {
+        "trials": len(calibration.trials),
+        "kill_factor_weights": calibration.marginal("factor").round(3).tolist(),
+        "link_mean": round(float(calibration.marginal("link") @ LINKS), 3),
+        "deviation_mean": round(float(calibration.marginal("deviation") @ DEVIATIONS), 3),
+        "effect_quantiles": effect.round(3).tolist(),
+        "effect_ratio_quantiles": np.exp(effect).round(3).tolist(),
+        "effective_draws": round(1 / float((calibration.marginal("draw") ** 2).sum()), 1),
+    }
 
 
 def write_layer(folder: Path, calibrations: dict[str, Calibration], parameters_sha256: str, kind: str) -> str:

@@ -3,8 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from abscopal.immune.diseases import setting
 from abscopal.knowledge.load import load
-from abscopal.trials.design import SHEET, TrialDesign, months, preset_number
+from abscopal.trials.design import TrialDesign, months
+from abscopal.trials.design_parts import SHEET
 from abscopal.trials.response import Library
 
 FloatArray = NDArray[np.float64]
@@ -15,14 +17,14 @@ def diameters(library: Library, design: TrialDesign, *, outside_field: bool = Fa
 
     Returns
     -------
-    array, shape (2, draws, patients, visits)
+    array, shape (arms, draws, patients, visits)
         Control first; visits at the landmark and then every assessment interval.
     """
     floor = load(SHEET)["burden_floor"]
     visits = _visits(library, design)
-    others = preset_number(design.population.preset, "other_lesions")
+    others = setting(design.population.preset).other_lesions
     total = []
-    for arm in design.arms:
+    for arm in design.compared:
         parts = [others * np.cbrt(np.maximum(np.exp(_at(library, library.distant[arm.name], visits)) - floor, 0.0))]
         if not outside_field:
             parts.append(np.cbrt(np.maximum(np.exp(_at(library, library.residual[arm.name], visits)) - floor, 0.0)))
@@ -46,7 +48,7 @@ def progression_month(library: Library, design: TrialDesign) -> FloatArray:
 
     Returns
     -------
-    array, shape (2, draws, patients)
+    array, shape (arms, draws, patients)
     """
     size = diameters(library, design)
     nadir = np.minimum.accumulate(size, axis=-1)
@@ -61,7 +63,7 @@ def best_response(library: Library, design: TrialDesign) -> FloatArray:
 
     Returns
     -------
-    array, shape (2, draws, patients)
+    array, shape (arms, draws, patients)
         0 or 1 for a response on lesions within a year; for a complete response of the primary a logistic
         function of its residual volume relative to the control arm. [1]
     """
@@ -76,7 +78,7 @@ def best_response(library: Library, design: TrialDesign) -> FloatArray:
 def _complete(library: Library, design: TrialDesign) -> FloatArray:
     sheet = load(SHEET)
     when = np.array([design.analysis.pcr_month])
-    left = np.stack([_at(library, library.residual[arm.name], when)[..., 0] for arm in design.arms])
+    left = np.stack([_at(library, library.residual[arm.name], when)[..., 0] for arm in design.compared])
     odds = sheet["pcr_percent"] / (100 - sheet["pcr_percent"])
     score = np.log(odds) - sheet["pcr_volume"] * (left - left[0].mean(axis=-1, keepdims=True))
     return np.asarray(1 / (1 + np.exp(-np.clip(score, -30, 30))), float)

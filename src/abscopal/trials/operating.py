@@ -20,7 +20,7 @@ FEATURES = ("target", "dose_per_fraction", "ici_start", "patients")
 
 @dataclass(frozen=True)
 class Sweep:
-    """One row per combination: the values swept, and the summary of the virtual trial."""
+    """One row per combination and tested arm: the values swept, and the summary of the virtual trial."""
 
     table: pd.DataFrame
 
@@ -63,11 +63,12 @@ def sweep(
             try_="target=involved,elective",
         )  # fmt: skip
     combinations = [dict(zip(values, chosen, strict=True)) for chosen in product(*values.values())]
-    rows = []
+    designs = [varied(design, chosen) for chosen in combinations]  # refused before anything is computed
+    rows: list[dict[str, Any]] = []
     for place, chosen in enumerate(track(combinations, "designs")):
         folder = None if out is None else out / f"design-{place:03d}"
-        summary = run_trial(varied(design, chosen), replicates, seed=seed, out=folder, **engine).summary
-        rows.append({**chosen, **_flat(summary)})
+        summary = run_trial(designs[place], replicates, seed=seed, out=folder, **engine).summary
+        rows += [{**chosen, **_flat(comparison)} for comparison in summary["comparisons"]]
     return Sweep(pd.DataFrame(rows))
 
 
@@ -87,17 +88,19 @@ def varied(design: TrialDesign, chosen: Mapping[str, Any]) -> TrialDesign:
 
 
 def _start(content: dict[str, Any], day: float) -> None:
-    blocks = content["arms"][1]["ici"]
-    if not blocks:
+    control = content["analysis"]["control"] or content["arms"][0]["name"]
+    moved = [arm["ici"] for arm in content["arms"] if arm["name"] != control and arm["ici"]]
+    if not moved:
         raise InputError(
             doing="sweeping the start of the ICI",
-            found="no ICI in the second arm",
+            found="no ICI in any tested arm",
             expected="an ICI there",
             try_="another feature",
         )
-    shift = day - blocks[0]["offset_days"]
-    for block in blocks:
-        block["offset_days"] += shift
+    for blocks in moved:
+        shift = day - blocks[0]["offset_days"]
+        for block in blocks:
+            block["offset_days"] += shift
 
 
 _ALPHA_BETA = 10.0
@@ -113,8 +116,11 @@ def _radiation(radiation: dict[str, Any], name: str, value: Any) -> None:
     radiation[name] = value
 
 
-def _flat(summary: dict[str, Any]) -> dict[str, Any]:
-    keep = ("probability_of_success", "monte_carlo_se", "p_favours_experimental", "hazard_ratio", "odds_ratio")
+def _flat(summary: Mapping[str, Any]) -> dict[str, Any]:
+    keep = (
+        "arm", "probability_of_success", "monte_carlo_se", "p_favours_experimental", "hazard_ratio", "odds_ratio",
+        "stopped_for_futility", "stopped_for_efficacy",
+    )  # fmt: skip
     flat = {name: summary[name] for name in keep if name in summary}
     for name in ("hazard_ratio_interval_90", "odds_ratio_interval_90"):
         if name in summary:

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from abscopal.knowledge.load import load
-from abscopal.trials.design import SHEET, Arm, TrialDesign, fraction_days, ici_days, months, preset_number
+from abscopal.trials.design import TrialDesign, months, preset_number
+from abscopal.trials.design_parts import SHEET, Arm, fraction_days, ici_days
 from abscopal.trials.response import Library
 
 FloatArray = NDArray[np.float64]
@@ -24,11 +25,11 @@ _LIMIT = 6.0
 
 @dataclass(frozen=True, eq=False)
 class Hazards:
-    """Cumulative hazards of the same patients in both arms, control first.
+    """Cumulative hazards of the same patients in every arm, control first.
 
     Attributes
     ----------
-    cumulative : array, shape (2, draws, patients, HORIZON + 1)
+    cumulative : array, shape (arms, draws, patients, HORIZON + 1)
         At 0, 1, 2, ... months from the origin. [1]
     landmark : float
         Month of randomisation after the origin. [month]
@@ -63,16 +64,16 @@ def relative_burden(library: Library, design: TrialDesign) -> FloatArray:
 
     Returns
     -------
-    array, shape (2, draws, patients, HORIZON)
+    array, shape (arms, draws, patients, HORIZON)
         At the middle of each month, control first; held after the last month simulated. [1]
     """
-    control, experimental = (library.burden[arm.name] for arm in design.arms)
-    mean = control.mean(axis=1, keepdims=True)
-    both = np.stack([control - mean, experimental - mean])
+    burdens = [library.burden[arm.name] for arm in design.compared]
+    mean = burdens[0].mean(axis=1, keepdims=True)
+    each = np.stack([burden - mean for burden in burdens])
     middle = np.clip(np.arange(HORIZON) + 0.5, library.months[0], library.months[-1])
     place = np.clip(np.searchsorted(library.months, middle, side="right") - 1, 0, library.months.size - 2)
     share = (middle - library.months[place]) / (library.months[place + 1] - library.months[place])
-    found = both[..., place] * (1 - share) + both[..., place + 1] * share
+    found = each[..., place] * (1 - share) + each[..., place + 1] * share
     return np.asarray(np.clip(found, -_LIMIT, _LIMIT), float)
 
 
@@ -90,35 +91,35 @@ def hazards(
     Parameters
     ----------
     design : TrialDesign
-    relative : array, shape (2, draws, patients, HORIZON)
+    relative : array, shape (arms, draws, patients, HORIZON)
         From `relative_burden`.
     endpoint : str
     link : float or array, shape (draws,)
         β. [1]
-    trial_effect : float or array, shape (draws,)
+    trial_effect : float or array, shape (draws,) or (tested arms, draws)
         ln hazard ratio of this trial beyond what the model says. [1]
     toxicity : bool
         Whether deaths from ICI given with chemoradiation count.
     """
     beta = np.broadcast_to(np.asarray(link, float), relative.shape[1:2])[:, None, None]
-    added = np.broadcast_to(np.asarray(trial_effect, float), relative.shape[1:2])[:, None, None]
+    added = np.broadcast_to(np.asarray(trial_effect, float), (len(design.tested), relative.shape[1]))[..., None, None]
     steps = np.diff(baseline(design.population.preset, endpoint))
     rates = steps * np.exp(beta * relative)
-    ratio = chemo_ratio(design, endpoint)
-    rates[1] *= ratio * np.exp(added)
+    for k in range(len(design.tested)):
+        rates[k + 1] *= chemo_ratio(design, endpoint, k) * np.exp(added[k])
     if toxicity:
         window = round(load(SHEET)["toxic_window"])
-        for k, arm in enumerate(design.arms):
+        for k, arm in enumerate(design.compared):
             if ici_with_chemoradiation(arm):
                 rates[k, :, :, :window] += -np.log1p(-load(SHEET)["toxic_deaths"]) / window
     zero = np.zeros((*rates.shape[:-1], 1))
     return Hazards(np.concatenate([zero, np.cumsum(rates, axis=-1)], axis=-1), months(design.landmark - design.origin))
 
 
-def chemo_ratio(design: TrialDesign, endpoint: str) -> float:
-    """Hazard ratio of the experimental arm's chemotherapy against the control arm's. [1]."""
+def chemo_ratio(design: TrialDesign, endpoint: str, tested: int = 0) -> float:
+    """Hazard ratio of the chemotherapy of one tested arm against the control arm's. [1]."""
     table = load(SHEET).table("chemo").set_index("drug")["hr_os" if endpoint == "OS" else "hr_pfs"]
-    return float(table[design.arms[1].chemo]) / float(table[design.arms[0].chemo])
+    return float(table[design.tested[tested].chemo]) / float(table[design.control.chemo])
 
 
 def ici_with_chemoradiation(arm: Arm) -> bool:

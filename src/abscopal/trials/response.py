@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from abscopal.domain.errors import ConvergenceError, InputError
 from abscopal.domain.progress import track
 from abscopal.domain.regimen import DrugDose, Regimen
+from abscopal.immune.diseases import setting
 from abscopal.immune.draws import load_draws
 from abscopal.immune.model import diw_model
 from abscopal.knowledge.load import load
@@ -26,16 +27,8 @@ from abscopal.simulation.control import Control
 from abscopal.simulation.events import Event, regimen_events
 from abscopal.simulation.population import Column, Provenance, VirtualPopulation
 from abscopal.simulation.population_run import simulate_population
-from abscopal.trials.design import (
-    DAYS_PER_MONTH,
-    SHEET,
-    Arm,
-    Covariate,
-    TrialDesign,
-    fraction_days,
-    ici_days,
-    preset_number,
-)
+from abscopal.trials.design import DAYS_PER_MONTH, TrialDesign
+from abscopal.trials.design_parts import SHEET, Arm, Covariate, fraction_days, ici_days
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -96,7 +89,7 @@ def parameter_draws(n: int, seed: int = 0) -> ParameterDraws:
 
 @dataclass(frozen=True, eq=False)
 class Library:
-    """The same virtual patients under both arms.
+    """The same virtual patients under every arm.
 
     Attributes
     ----------
@@ -134,14 +127,14 @@ def respond(
     workers: int | None = None,
     cluster: "Client | str | None" = None,
 ) -> Library:
-    """Both arms for `draws` parameter sets of `patients` virtual patients each.
+    """Every arm for `draws` parameter sets of `patients` virtual patients each.
 
     Parameters
     ----------
     design : TrialDesign
     draws, patients : int
     seed : int
-        Of the patients; both arms have the same ones.
+        Of the patients; all arms have the same ones.
     kill_factor : float
         On killing by effectors per doubling time, relative to the mouse. [1]
     switches : mapping, optional
@@ -170,12 +163,12 @@ def respond(
     known = {state.name for state in model.states}
     outputs = tuple(name for name in ("V_0", "M_0", "V_1", "M_1", "L") if name in known)  # without lymphopenia no L
     read: dict[str, dict[str, FloatArray]] = {}
-    for arm in track(design.arms, "simulating the arms"):
+    for place, arm in enumerate(track(design.arms, "simulating the arms")):
         people = _people(model, columns | _field_factors(columns, arm), seed)
         courses = _courses(model, arm, stops, float(times[-1]))
         result = simulate_population(
             model, courses, people, times, outputs=outputs, start=design.origin,
-            control=_CONTROL, out=None if out is None else out / f"{_slug(arm.name)}.zarr", workers=workers,
+            control=_CONTROL, out=None if out is None else out / f"{place}-{_slug(arm.name)}.zarr", workers=workers,
             cluster=cluster, command="abscopal trials",
         )  # fmt: skip
         read[arm.name] = {name: result[name].values for name in outputs}
@@ -229,10 +222,10 @@ def _human(
     n = len(base) * patients
     needed = ("g", "kk", "kel", "v", "Pb", "pT", "s0", "alpha", "V0_0", "V0_1", "L0")
     columns |= {name: np.full(n, own[name]) for name in needed if name in own and name not in columns}
-    slower = np.log(2) / preset_number(preset, "doubling_days") / columns["g"]
+    slower = np.log(2) / setting(preset).doubling_days / columns["g"]
     columns["g"] = columns["g"] * slower
     columns["kk"] = columns["kk"] * slower
-    odds = [rate / (100 - rate) for rate in (preset_number(preset, "orr_percent"), load(SHEET)["reference_response"])]
+    odds = [rate / (100 - rate) for rate in (setting(preset).response_percent, load(SHEET)["reference_response"])]
     columns["pT"] = columns["pT"] * odds[0] / odds[1]
     columns["kel"] = np.full(n, np.log(2) / load(SHEET)["drug_half_life"])
     sd = load(SHEET)["patient_sd_log"]
@@ -310,7 +303,7 @@ def _library(
         )  # fmt: skip
     stand_in = np.where(solved, np.arange(solved.size), _neighbours(solved))
 
-    others = preset_number(design.population.preset, "other_lesions")
+    others = setting(design.population.preset).other_lesions
 
     def log(arm: str, local: float, distant: float) -> FloatArray:
         volume = {name: np.maximum(read[arm][name][stand_in], 0.0) for name in ("V_0", "M_0", "V_1", "M_1")}

@@ -155,11 +155,15 @@ def summarise(scored: pd.DataFrame) -> pd.DataFrame:
 
 def forecast_new(calibration: Calibration, expected: FloatArray, trial: str) -> dict[str, Forecast]:
     """Every predictor's forecast of a trial that is not in the calibration."""
-    design = design_of(trial, calibration.endpoint)
     table = load_trials()
     row = table.loc[table["trial"] == trial].to_dict("records")[0]
+    return forecast_row(calibration, expected, row, added=adds_ici(design_of(trial, calibration.endpoint)))
+
+
+def forecast_row(calibration: Calibration, expected: FloatArray, row: Row, *, added: bool) -> dict[str, Forecast]:
+    """Every predictor's forecast of a trial known by `trial`, `timing` and `comparison_type` alone."""
+    trial = str(row["trial"])
     rows = _pooled(calibration)
-    added = adds_ici(design)
     return {
         "mechanism and constant": Forecast(trial, calibration.predict(expected, added=added)),
         "mechanism alone": Forecast(trial, calibration.mechanism_only().predict(expected, added=added)),

@@ -11,6 +11,7 @@ from abscopal.domain.errors import ConvergenceError
 from abscopal.domain.progress import track
 from abscopal.domain.regimen import DrugDose, Regimen
 from abscopal.equations.model import Model
+from abscopal.immune.modalities import modality
 from abscopal.immune.modulation import modulator_events
 from abscopal.knowledge.load import load
 from abscopal.simulation.dataset import BY_REFERENCE, describe
@@ -40,6 +41,8 @@ class Course:
         Dose to the draining node with every fraction. [Gy]
     modulators : tuple of str
         Act from the first possible fraction to the readout.
+    modality : str
+        What the radiation is, by the names of `immune.modalities`; photons as prescribed where empty.
     """
 
     regimen: Regimen
@@ -47,12 +50,15 @@ class Course:
     targets: tuple[int, ...] = (0,)
     node_dose: float = 0.0
     modulators: tuple[str, ...] = ()
+    modality: str = ""
 
     def events(self, model: Model) -> tuple[Event, ...]:
         """The impulses of the model."""
         events = regimen_events(
             model, self.regimen, fraction_arguments={"d_node": self.node_dose} if self.node_dose else None
         )
+        if self.modality:
+            events = tuple(map(modality(self.modality).applied, events))
         if self.targets != (0,):
             events = tuple(self._aimed(event) for event in events)
         return (*events, *self._modulation(model)) if self.modulators else events

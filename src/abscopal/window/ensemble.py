@@ -173,11 +173,16 @@ def standard_ensemble(
             try_="--parameters posterior",
         )  # fmt: skip
     if parameter_set == "posterior":
-        ensemble = posterior_draws(draws, seed=seed)
+        ensemble = _without(posterior_draws(draws, seed=seed), fixed or {})
         ensemble = as_disease(ensemble, disease, seed=seed) if disease else ensemble
     else:
         ensemble = parameter_scatter(model, draws, seed=seed, fixed=fixed)
     return with_variability(ensemble, model, animals, seed=seed) if animals else ensemble
+
+
+def _without(ensemble: Ensemble, fixed: Mapping[str, float]) -> Ensemble:
+    """The same draws, but for parameters that the experiment sets."""
+    return replace(ensemble, columns={name: v for name, v in ensemble.columns.items() if name not in fixed})
 
 
 def as_disease(ensemble: Ensemble, disease: str, *, seed: int = 0) -> Ensemble:

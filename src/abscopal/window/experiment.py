@@ -7,6 +7,7 @@ from math import exp
 from abscopal.domain.errors import InputError
 from abscopal.domain.regimen import DrugDose, Regimen
 from abscopal.equations.model import Model
+from abscopal.immune.modalities import modality as named_modality
 from abscopal.immune.model import ParameterSet, diw_model
 from abscopal.knowledge.load import load
 from abscopal.window.arms import RULES, Arms, Course, run_courses
@@ -54,6 +55,8 @@ class Experiment:
     modulators : tuple of str
         Modulators that act, in every treated arm, from the first fraction to the readout; cyclophosphamide is
         one dose then.
+    modality : str
+        What the radiation is, by the names of `immune.modalities`; photons as prescribed where empty.
     """
 
     model: Model
@@ -68,6 +71,7 @@ class Experiment:
     fraction_days: tuple[float, ...] = ()
     parameter_set: ParameterSet = "set_b"
     modulators: tuple[str, ...] = ()
+    modality: str = ""
 
     def schedule(self, dose: float, n: int) -> Regimen:
         """`n` equal fractions of `dose` gray in this experiment's pattern, without drugs."""
@@ -98,7 +102,7 @@ class Experiment:
         start = load(RULES)["rt_start"]
         given = on_mouse_clock(radiation, self._doses() if ici else (), start, max(end, until or end))
         treated = ici or radiation.n_fractions
-        return Course(given, end, self.targets, self.node_dose, self.modulators if treated else ())
+        return Course(given, end, self.targets, self.node_dose, self.modulators if treated else (), self.modality)
 
     def arms(
         self,
@@ -173,6 +177,7 @@ class Experiment:
             rule,
             *([f"Mechanisms off: {', '.join(off)}."] if off else []),
             *([EARLY_DOSES] if early else []),
+            *([named_modality(self.modality).note()] if self.modality else []),
         )
 
     def _values(self, ensemble: Ensemble | None) -> Values:
@@ -213,6 +218,7 @@ def reference_experiment(
     readout: float | None = None,
     parameter_set: ParameterSet = "set_b",
     modulators: Sequence[str] = (),
+    modality: str = "",
 ) -> Experiment:
     """The two-lesion mouse experiment.
 
@@ -226,11 +232,13 @@ def reference_experiment(
         See `Experiment`.
     modulators : sequence of str
         By the names of `diw_model`.
+    modality : str
+        By the names of `immune.modalities`; doses are then physical doses of that modality.
 
     Raises
     ------
     InputError
-        An unknown switch, modulator or parameter set, an interval that is not positive, a negative node dose.
+        An unknown switch, modulator, modality or parameter set, an interval that is not positive, a negative node dose.
     """
     if not 0 < interval < float("inf") or not 0 <= node_dose < float("inf"):
         raise InputError(
@@ -239,8 +247,14 @@ def reference_experiment(
             expected="a positive interval and a node dose that is not negative",
             try_="interval=1, node_dose=0",
         )
+    parts = named_modality(modality).histogram if modality else ()
     return Experiment(
-        model=diw_model(switches=switches, parameter_set=parameter_set, modulators=modulators),
+        model=diw_model(
+            switches=switches,
+            parameter_set=parameter_set,
+            modulators=modulators,
+            histograms={0: parts} if parts else {},
+        ),
         drugs=reference_drugs() if drugs is None else tuple(drugs),
         parameters=dict(parameters or {}),
         interval=interval,
@@ -249,6 +263,7 @@ def reference_experiment(
         readout=readout,
         parameter_set=parameter_set,
         modulators=tuple(modulators),
+        modality=modality,
     )
 
 

@@ -15,7 +15,7 @@ from abscopal.radiobiology.isoeffect import isoeffective_dose_per_fraction
 from abscopal.window.arms import RULES
 from abscopal.window.bounds import Bounds, window_bounds
 from abscopal.window.ensemble import Ensemble
-from abscopal.window.experiment import Experiment, reference_drugs, reference_experiment
+from abscopal.window.experiment import Experiment, reference_experiment
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -236,50 +236,6 @@ def gain_surface(
         notes=(*setup.notes(), *(ensemble.notes if ensemble else ()), *unsolved_note(arms.solved)),
         animals=None if ensemble is None else gains,
     )
-
-
-def quick_surface(
-    doses: ArrayLike | None = None,
-    n_fractions: Sequence[int] | None = None,
-    *,
-    ici: str = "anti-CTLA-4",
-    ici_start: float | None = None,
-    interval: float = 1.0,
-    weekdays: bool = False,
-    node_dose: float = 0.0,
-    off: Sequence[str] = (),
-    parameters: dict[str, float] | None = None,
-) -> Surface:
-    """The map of one animal, fast enough to follow a slider.
-
-    Parameters
-    ----------
-    doses, n_fractions
-        As in `gain_surface`.
-    ici : str
-        Class of the ICI, or `none`.
-    ici_start : float, optional
-        Day of the first ICI dose after the first fraction; by default the reference day. [day]
-    interval, weekdays, node_dose
-        As in `Experiment`.
-    off : sequence of str
-        Mechanisms left out.
-    parameters : dict, optional
-        Values that replace the reference set's.
-
-    Raises
-    ------
-    InputError
-        As `gain_surface`; an unknown class or mechanism, an ICI day that is not finite.
-    """
-    drugs = () if ici == "none" else reference_drugs(ici)
-    setup = reference_experiment(
-        drugs=drugs, switches=dict.fromkeys(off, False), parameters=parameters, interval=interval, weekdays=weekdays,
-        node_dose=node_dose,
-    )  # fmt: skip
-    if ici_start is not None:
-        setup = setup.starting_ici(finite_day(ici_start))
-    return gain_surface(doses, n_fractions, experiment=setup, synergy=False)
 
 
 def surfaces_over(

@@ -14,6 +14,7 @@ from abscopal.radiobiology.isoeffect import bed, eqd2_of_total
 
 RESCALE_INTERCEPT = -1024
 SIGNED_16 = (-32768, 32767)
+RBE_WEIGHTED = "RBE-weighted dose"
 FRAME_OFFSETS = Tag("GridFrameOffsetVector")
 
 
@@ -77,19 +78,19 @@ def _pixel_module(made: Dataset, shape: tuple[int, ...], *, bits: int, signed: b
 
 
 def dose_object(record: StudyRecord, dose: DoseGrid, names: Names) -> Dataset:
-    """The physical plan dose as a multi-frame RT Dose.
+    """The plan dose, physical or RBE-weighted, as a multi-frame RT Dose.
 
     Raises
     ------
     UnsupportedError
-        The dose is not physical, or `dose_bits` is neither 16 nor 32.
+        The dose is an EQD2, or `dose_bits` is neither 16 nor 32.
     InputError
         Sheared axes, or a frame of reference other than that of the CT.
     """
     _require_writable(record, dose, names)
     made = _dose_object(record, dose.values, dose.affine, names, names.uid("rtdose"))
-    made.DoseType = "PHYSICAL"
-    made.DoseComment = record.identity.description[:64]
+    made.DoseType = "PHYSICAL" if dose.kind == "physical" else "EFFECTIVE"
+    made.DoseComment = (record.identity.description if dose.kind == "physical" else RBE_WEIGHTED)[:64]
     return made
 
 
@@ -124,7 +125,8 @@ def _dose_object(record: StudyRecord, values: FloatArray, affine: FloatArray, na
     made.SeriesNumber = 4
     made.OperatorsName = ""
     made.InstanceNumber = 1
-    made.InstanceCreationDate, made.InstanceCreationTime = record.identity.date, record.identity.time
+    if record.identity.date:
+        made.InstanceCreationDate, made.InstanceCreationTime = record.identity.date, record.identity.time
     geometry.set_plane(made, 0)
     scaling, stored = _scaled(values, record.dose_bits)
     _pixel_module(made, stored.shape, bits=record.dose_bits, signed=False)
@@ -152,12 +154,12 @@ def _scaled(values: FloatArray, bits: int) -> tuple[str, np.ndarray[tuple[int, .
 
 
 def _require_writable(record: StudyRecord, dose: DoseGrid, names: Names) -> None:
-    if dose.kind != "physical" or record.dose_bits not in (16, 32):
+    if dose.kind == "EQD2" or record.dose_bits not in (16, 32):
         raise UnsupportedError(
             doing="writing the RTDOSE",
             found=f"a dose of kind {dose.kind} in {record.dose_bits} bits",
-            expected="a physical dose in 16 or 32 bits",
-            try_="the physical dose the conversion started from, and dose_bits=16",
+            expected="a physical or RBE-weighted dose in 16 or 32 bits",
+            try_="the dose the conversion started from with `conversions`, and dose_bits=16",
         )
     if dose.frame_of_reference_uid not in ("", names.frame):
         raise InputError(

@@ -29,9 +29,12 @@ def choose_dose(scan: Scan) -> tuple[Found, str]:
         linked = [one for one in whole if one.refers_to & plans]
         if len(linked) == 1:
             return linked[0], f"of {len(whole)} plan doses the one whose RTPLAN is here"
-        physical = [one for one in linked or whole if one.dose_type == "PHYSICAL"]
+        planned = [one for one in linked or whole if not one.converted]
+        physical = [one for one in planned if one.dose_type == "PHYSICAL"]
         if len(physical) == 1:
             return physical[0], f"of {len(whole)} plan doses the only physical one"
+        if len(planned) == 1:
+            return planned[0], f"of {len(whole)} plan doses the only one that is not converted to EQD2 or BED"
         raise _several(whole, "RTDOSE", "one plan dose")
     if whole:
         rest = f"; {len(doses) - 1} other dose(s) left aside" if len(doses) > 1 else ""

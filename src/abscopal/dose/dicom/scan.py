@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset
 
 from abscopal.domain.errors import DicomError
 from abscopal.domain.progress import track
+from abscopal.dose.dicom.conversions import read_conversion
 from abscopal.dose.dicom.elements import is_truncated, items, parsing, referenced, text
 from abscopal.dose.dicom.files import MAX_FILE_BYTES, CaseFile
 from abscopal.dose.dicom.names import vocabulary
@@ -53,6 +54,8 @@ class Found:
         DoseSummationType of an RTDOSE.
     dose_type : str
         DoseType of an RTDOSE.
+    converted : bool
+        An RTDOSE that says it is an EQD2 or BED, in the words written here.
     """
 
     role: Role
@@ -65,6 +68,7 @@ class Found:
     position: str
     summation: str
     dose_type: str
+    converted: bool
     source: CaseFile
 
     def read(self) -> Dataset:
@@ -192,6 +196,7 @@ def _facts(dataset: Dataset, role: Role, file: CaseFile, data: bytes) -> Found:
         position=text(dataset, "PatientPosition") or (text(setups[0], "PatientPosition") if setups else ""),
         summation=text(dataset, "DoseSummationType"),
         dose_type=text(dataset, "DoseType"),
+        converted=read_conversion(text(dataset, "DoseComment")) is not None,
         source=file,
     )
 

@@ -51,7 +51,7 @@ def write_case(out: Path, record: StudyRecord) -> tuple[Path, ...]:
         A record that contradicts itself, or files that would be overwritten. Nothing is
         written then.
     UnsupportedError
-        A dose that is not physical.
+        A dose that is an EQD2 already.
     """
     objects = study_objects(record)
     taken = sorted(name for name in objects if (out / name).exists())

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from contourpy import contour_generator
 from numpy.typing import NDArray
 
 from abscopal.domain.registry import unknown_name
 from abscopal.dose.dicom.write import BeamRecord, Identity, PlanRecord, StudyRecord, write_case
 from abscopal.dose.dvh import compute_dvh
 from abscopal.dose.grid import DoseGrid, Volume
+from abscopal.dose.outline import outline_planes
 from abscopal.dose.sample.anatomy import SHEET, build_anatomy, paint_ct, structure_rows
 from abscopal.dose.sample.beams import Axes, FieldDose, FieldSetup, Phantom, plan_fields, relative_density
 from abscopal.dose.sample.delivery import SampleInfo, deliver
@@ -20,7 +20,6 @@ from abscopal.knowledge.load import load
 
 FloatArray = NDArray[np.float64]
 
-MIN_AREA_MM2 = 2.0
 NOTES = (
     "Synthetic phantom, not a patient; geometry and beam data are assumptions of this project.",
     "Doses follow an analytic model with water-equivalent depth: no transport of electrons or scatter.",
@@ -234,18 +233,7 @@ def outline(solid: Solid, z: FloatArray, step: float) -> tuple[FloatArray, ...]:
     """
     x, y = (np.arange(low - 2 * step, high + 3 * step, step) for low, high in solid.box[:2])
     values = solid.on_grid(x, y, z, 2 * step)
-    contours = []
-    for height, plane in zip(z, values, strict=True):
-        for line in contour_generator(x, y, plane).lines(0.0):
-            points = np.asarray(line, dtype=float)[:-1]
-            if len(points) >= 3 and _area(points) > MIN_AREA_MM2:
-                contours.append(np.column_stack([points, np.full(len(points), height)]))
-    return tuple(contours)
-
-
-def _area(points: FloatArray) -> float:
-    x, y = points.T
-    return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
+    return outline_planes(x, y, zip(z, values, strict=True))
 
 
 def treat(

@@ -11,6 +11,7 @@ from abscopal import __version__
 from abscopal.domain.errors import InputError
 from abscopal.domain.manifest import RESEARCH_USE
 from abscopal.domain.patient import example_toml
+from abscopal.stratification.columns import known_fields, recognise
 from abscopal.trials.examples import example_design
 from abscopal.web.forms import fields_of, shown, words
 from abscopal.web.routes.shared import ServerOf, SessionOf
@@ -30,9 +31,9 @@ class Filled(BaseModel):
 
 @router.get("/about")
 def about() -> dict[str, Any]:
-    """Version, what this is, and whole examples of the texts that forms take."""
+    """Version, what this is, examples of the texts that forms take, and the fields a table's columns can mean."""
     examples = {"patient": example_toml(), "design": example_design("consolidation")}
-    return {"version": __version__, "research_use": RESEARCH_USE, "examples": examples}
+    return {"version": __version__, "research_use": RESEARCH_USE, "examples": examples, "fields": known_fields()}
 
 
 @router.get("/views")
@@ -80,11 +81,11 @@ async def take_file(request: Request, suffix: str, server: ServerOf, session: Se
     return {"file": f"@file/{file_id}", "columns": _columns(bytes(content)) if suffix == ".csv" else []}
 
 
-def _columns(content: bytes) -> list[str]:
-    """Column names of a CSV file, to map them."""
+def _columns(content: bytes) -> list[dict[str, str]]:
+    """Column names of a CSV file, and the field and unit that each is read as; empty where it is not used."""
     try:
         text = content[:100_000].decode("utf-8-sig", errors="strict")
-        return next(csv.reader(io.StringIO(text)), [])[:500]
+        names = next(csv.reader(io.StringIO(text)), [])[:500]
     except (UnicodeDecodeError, csv.Error) as problem:
         raise InputError(
             doing="reading a table",
@@ -92,6 +93,12 @@ def _columns(content: bytes) -> list[str]:
             expected="a CSV file in UTF-8 whose first line names the columns",
             try_="saving the table as CSV UTF-8",
         ) from problem
+    return [_meaning(name) for name in names]
+
+
+def _meaning(name: str) -> dict[str, str]:
+    found = recognise(name)
+    return {"name": name, "field": found.field if found else "", "unit": found.unit if found else ""}
 
 
 def _changed(what_if: dict[str, float]) -> list[str]:

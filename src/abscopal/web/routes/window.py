@@ -1,5 +1,6 @@
 """The window under sliders: one course now, the map around it, and the bands that follow."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from math import log10
 from typing import Annotated, Any, Literal
@@ -8,11 +9,12 @@ import numpy as np
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from abscopal.immune.model import diw_model
+from abscopal.immune.modalities import modalities
+from abscopal.immune.model import ParameterSet, diw_model, modulator_names
 from abscopal.web.routes.shared import SessionOf
 from abscopal.window.bounds import Bounds
 from abscopal.window.curves import course_curves
-from abscopal.window.ensemble import Ensemble, parameter_scatter
+from abscopal.window.ensemble import Ensemble, standard_ensemble
 from abscopal.window.experiment import Experiment, reference_drugs, reference_experiment
 from abscopal.window.surface import find_window, gain_surface
 from abscopal.window.synergy import interaction
@@ -23,7 +25,12 @@ IMMUNE = "immune/diw:"
 MAP_DOSES = tuple(float(dose) for dose in (1, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 18, 20, 24, 30))
 MAP_FRACTIONS = (1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30)
 BAND = (0.05, 0.5, 0.95)
-BAND_DRAWS = 40
+BAND_DRAWS = 200
+SETS: Mapping[str, ParameterSet] = {"posterior": "posterior", "set-b": "set_b"}
+ORIGIN: Mapping[ParameterSet, str] = {
+    "posterior": f"{BAND_DRAWS} draws of the calibration",
+    "set_b": "scatter around reference set B, no posterior",
+}
 
 
 class Course(BaseModel):
@@ -39,12 +46,21 @@ class Course(BaseModel):
     node_dose: Annotated[float, Field(ge=0, le=20)] = 0.0
     off: tuple[str, ...] = ()
     on: tuple[str, ...] = ()
+    modality: str = ""
+    modulators: tuple[str, ...] = ()
+    parameters: Literal["posterior", "set-b"] = "posterior"
 
 
-@router.get("/mechanisms")
-def mechanisms() -> dict[str, bool]:
-    """The model's switches, and whether each is on."""
-    return dict(diw_model().switches)
+@router.get("/choices")
+def choices() -> dict[str, Any]:
+    """What can be chosen: switches of each parameter set and whether each is on, modalities, modulators."""
+    return {
+        "mechanisms": {name: dict(diw_model(parameter_set=one).switches) for name, one in SETS.items()},
+        "modalities": [
+            {"name": one.name, "status": one.status, "meaning": one.meaning} for one in modalities().values()
+        ],
+        "modulators": modulator_names(),
+    }
 
 
 @router.post("/point")
@@ -63,7 +79,8 @@ def point(course: Course, session: SessionOf) -> dict[str, Any]:
         "readout_day": setup.readout_day(radiation),
         "days": curves.days.tolist(),
         "curves": {arm: {name: values[0].tolist() for name, values in c.items()} for arm, c in curves.values.items()},
-        "command": _command(course, session.what_if),
+        "command": _command(course, setup, session.what_if),
+        "toml": radiation.model_copy(update={"drug_doses": setup.drugs}).to_toml(),
         "notes": setup.notes(),
     }
 
@@ -136,13 +153,17 @@ def _experiment(course: Course, changed: tuple[tuple[str, float], ...]) -> Exper
         parameters=dict(changed),
         interval=course.interval,
         node_dose=course.node_dose,
+        parameter_set=SETS[course.parameters],
+        modulators=course.modulators,
+        modality=course.modality,
     )
     return setup.starting_ici(course.ici_start)
 
 
 def _animals(setup: Experiment) -> tuple[Ensemble, str]:
     """Parameter sets to draw bands with."""
-    return parameter_scatter(setup.model, BAND_DRAWS, fixed=setup.parameters), "parameter scatter, no posterior"
+    drawn = standard_ensemble(setup.model, setup.parameter_set, BAND_DRAWS, animals=0, fixed=setup.parameters)
+    return drawn, ORIGIN[setup.parameter_set]
 
 
 def _bounds(bounds: Bounds) -> dict[str, Any]:
@@ -157,9 +178,15 @@ def _bounds(bounds: Bounds) -> dict[str, Any]:
     }
 
 
-def _command(course: Course, what_if: dict[str, float]) -> str:
-    words = ["abscopal", *(f"--what-if {key}={value!r}" for key, value in what_if.items()), "window"]
-    words += [f"--fractions {course.fractions}", f"--ici {course.ici}", f"--interval {course.interval:g}"]
+def _command(course: Course, setup: Experiment, what_if: dict[str, float]) -> str:
+    """The command whose map and bounds these are, and the one for the course's own synergy."""
+    changed = [f"--what-if {key}={value!r}" for key, value in what_if.items()]
+    words = [f"--fractions {course.fractions}", f"--ici {course.ici}", f"--interval {course.interval:g}"]
+    words += [f"--ici-days={','.join(f'{dose.day:g}' for dose in setup.drugs)}"] if setup.drugs else []
     words += [f"--node-dose {course.node_dose:g}"] if course.node_dose else []
-    words += [f"--off {name}" for name in course.off]
-    return " ".join(words)
+    words += [f"--modality {course.modality}"] if course.modality else []
+    words += [f"--{option} {name}" for option in ("off", "on") for name in getattr(course, option)]
+    words += [f"--modulator {name}" for name in course.modulators]
+    words += [f"--parameters {course.parameters}"]
+    program = " ".join(["abscopal", *changed, "window"])
+    return f"{program} {' '.join(words)}\n{program} synergy --dose {course.dose:g} {' '.join(words)}"

@@ -14,7 +14,7 @@ async function ask(method, path, body, { signal, raw } = {}) {
   }
   if (answer.ok) return answer.status === 204 ? null : answer.json();
   const problem = await answer.json().catch(() => ({}));
-  const parts = problem.found ? problem : { doing: "asking the server", found: problem.detail || `status ${answer.status}` };
+  const parts = problem.found ? problem : { doing: "asking the server", found: `status ${answer.status}` };
   showProblem(parts);
   throw Object.assign(new Error(parts.found), { parts });
 }

@@ -1,6 +1,7 @@
 // A page that runs one command: its form, its progress, its numbers and files.
 
 import { get, post, send } from "./api.js";
+import { columnMapping } from "./columns.js";
 import { el, showProblem } from "./dom.js";
 import { follow } from "./job.js";
 
@@ -39,7 +40,9 @@ async function showOne(page, view, about) {
     stop = follow(result, job);
   }
 
-  const fields = await Promise.all(view.fields.map((field) => control(field, { cases, about, set: (value) => { values[field.name] = value; refresh().catch(() => {}); }, values })));
+  const takes = new Set(view.fields.map((field) => field.name));
+  const setOther = (name, value) => { values[name] = value; refresh().catch(() => {}); };
+  const fields = await Promise.all(view.fields.map((field) => control(field, { cases, about, takes, setOther, set: (value) => setOther(field.name, value), values })));
   page.append(
     el("p", { class: "about" }, view.about),
     el("div", { class: "two" },
@@ -53,7 +56,7 @@ async function showOne(page, view, about) {
 async function control(field, context) {
   const id = `f-${field.name}`;
   const help = el("span", { class: "help", id: `${id}-help` }, field.help);
-  const label = el("label", { for: id }, field.label + (field.required ? " (needed)" : ""), help);
+  const label = el("label", { for: id }, field.label + (field.required ? " (needed)" : field.many ? " (separated by commas)" : ""), help);
   const given = { id, "aria-describedby": `${id}-help` };
   if (field.default !== null && field.kind !== "case" && field.kind !== "file") context.values[field.name] = field.default;
   const set = (value) => context.set(value === "" ? null : value);
@@ -81,11 +84,12 @@ function caseChoice(given, { cases, set, values }, field) {
     cases.map((one, k) => el("option", { value: one.case }, `Case ${k + 1}: ${one.plan?.label || "no plan"}, ${one.dose.max_gy.toFixed(1)} Gy`)));
 }
 
-function fileChoice(given, { about, set, values }, field) {
-  const columns = el("p", { class: "help" });
+function fileChoice(given, { about, set, setOther, takes }, field) {
+  const columns = el("div", { class: "help" });
   const upload = async (content, suffix) => {
     const kept = await send(`/api/files?suffix=${encodeURIComponent(suffix)}`, content);
-    columns.textContent = kept.columns.length ? `Columns: ${kept.columns.join(", ")}` : "Taken.";
+    const mapped = kept.columns.length && takes.has("column") && takes.has("unit") && field.required;
+    columns.replaceChildren(mapped ? columnMapping(kept.columns, about.fields, setOther) : kept.columns.length ? `Columns: ${kept.columns.map((one) => one.name).join(", ")}` : "Taken.");
     set(kept.file);
   };
   const picker = el("input", { ...given, type: "file", accept: ".csv,.toml,.json,.skops", onchange: (e) => {

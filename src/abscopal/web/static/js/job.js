@@ -2,6 +2,12 @@
 
 import { get, post } from "./api.js";
 import { el, reproduce, table } from "./dom.js";
+import { paretoResult } from "./pareto.js";
+import { navigation } from "./planning.js";
+
+// Answers that people look at rather than read; every other is shown as pictures and tables.
+const DRAWN = { regimens: paretoResult };
+const NAVIGATED = "navigation.npz";
 
 export function follow(place, job) {
   const bar = el("progress", { "aria-label": "progress" });
@@ -32,9 +38,10 @@ export async function outcome(job) {
   const pages = files.filter((name) => name.endsWith(".html"));
   const pictures = files.filter((name) => name.endsWith(".svg"));
   return [
+    ...(files.includes(NAVIGATED) ? [navigation(job)] : []),
     ...pages.map((name) => el("iframe", { src: url(name), title: name, sandbox: "allow-scripts" })),
     ...pictures.map((name) => el("figure", {}, el("img", { class: "figure", src: url(name), alt: name.replace(".svg", "").replaceAll(/[_/-]/g, " ") }), el("figcaption", {}, name))),
-    ...(pages.length ? [] : tables(json)),
+    ...(pages.length ? [] : json && DRAWN[job.view] ? DRAWN[job.view](json, job) : tables(json)),
     files.length ? el("h3", {}, "Files") : null,
     el("ul", {}, files.map((name) => el("li", {}, el("a", { href: url(name), download: name.split("/").pop() }, name)))),
     reproduce(job.command, json),

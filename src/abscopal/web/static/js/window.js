@@ -20,8 +20,9 @@ const PANELS = [
 
 export async function show(page) {
   const state = Object.fromEntries(SLIDERS.map(([name, , , , , , start]) => [name, start]));
-  Object.assign(state, { ici: "anti-CTLA-4", off: [], on: [] });
-  const switches = await get("/api/window/mechanisms");
+  Object.assign(state, { ici: "anti-CTLA-4", off: [], on: [], modality: "", modulators: [], parameters: "posterior" });
+  const known = await get("/api/window/choices");
+  const mechanisms = el("fieldset", {});
   const numbers = el("div", { "aria-live": "polite", id: "numbers" });
   const map = chart("Gain over dose per fraction and number of fractions");
   const panels = PANELS.map(([, label]) => chart(`${label} over time`));
@@ -55,7 +56,7 @@ export async function show(page) {
     now = answer;
     showNumbers();
     drawCurves();
-    again.replaceChildren(reproduce(now.command, { ...now, curves: "see the charts" }), el("p", { class: "help" }, now.notes.join(" ")));
+    again.replaceChildren(reproduce(now.command, now, now.toml), el("p", { class: "help" }, now.notes.join(" ")));
     clearTimeout(resting);
     resting = setTimeout(rest, 150);
   }
@@ -80,6 +81,10 @@ export async function show(page) {
     draw(map, [heat, here], { title: { text: "Gain map; dashed: bounds for this fraction number", font: { size: 13 } }, shapes: edges, showlegend: false, xaxis: { title: { text: "dose per fraction [Gy]" } }, yaxis: { title: { text: "fractions" }, type: "category" } });
   }
 
+  function listMechanisms() {
+    mechanisms.replaceChildren(el("legend", {}, "Mechanisms"), ...Object.entries(known.mechanisms[state.parameters]).map(([name, on]) => toggle(name, on, state, move)));
+  }
+
   async function explain() {
     why.replaceChildren("Leaving out each mechanism in turn…");
     const found = await whyOnce((o) => post("/api/window/why", state, o));
@@ -95,13 +100,15 @@ export async function show(page) {
     el("div", { class: "two" },
       el("form", { class: "panel", onsubmit: (e) => e.preventDefault() },
         SLIDERS.map((slider) => range(slider, state, move)),
-        el("label", { for: "ici" }, "Checkpoint inhibitor"),
-        el("select", { id: "ici", onchange: (e) => { state.ici = e.target.value; move(); } },
-          ["anti-CTLA-4", "anti-PD-1", "anti-PD-L1", "none"].map((name) => el("option", {}, name))),
-        el("fieldset", {}, el("legend", {}, "Mechanisms"), Object.entries(switches).map(([name, on]) => toggle(name, on, state, move)))),
+        select("ici", "Checkpoint inhibitor", ["anti-CTLA-4", "anti-PD-1", "anti-PD-L1", "none"].map((name) => [name, name]), state, move),
+        select("modality", "Radiation", [["", "photons"], ...known.modalities.map((one) => [one.name, `${one.name.replaceAll("_", " ")} (${one.status})`])], state, move),
+        select("parameters", "Parameters", [["posterior", "calibrated on mouse experiments"], ["set-b", "reference set B"]], state, () => { state.off = []; state.on = []; listMechanisms(); move(); }),
+        el("fieldset", {}, el("legend", {}, "Modulators"), known.modulators.map((name) => box(`d-${name}`, name, false, (on) => { state.modulators = on ? [...state.modulators, name] : state.modulators.filter((one) => one !== name); move(); }))),
+        mechanisms),
       el("div", {}, numbers, el("div", { class: "charts" }, map, panels),
         el("h3", {}, "Why these bounds"), el("div", { class: "row" }, el("button", { type: "button", onclick: explain }, "Find what sets each bound")), why, again)),
   );
+  listMechanisms();
   await move();
   return () => clearTimeout(resting);
 }
@@ -116,13 +123,23 @@ function range([name, label, unit, min, max, step, start], state, move) {
   return el("div", {}, el("label", { for: name }, label, " ", shown), input);
 }
 
+function select(name, label, options, state, changed) {
+  const choice = el("select", { id: name, onchange: () => { state[name] = choice.value; changed(); } },
+    options.map(([value, text]) => el("option", { value, selected: value === state[name] }, text)));
+  return el("div", {}, el("label", { for: name }, label), choice);
+}
+
 function toggle(name, on, state, move) {
-  const input = el("input", { type: "checkbox", id: `m-${name}`, checked: on, onchange: () => {
+  return box(`m-${name}`, name, on, (now) => {
     const changed = on ? "off" : "on";
-    state[changed] = input.checked === on ? state[changed].filter((one) => one !== name) : [...state[changed], name];
+    state[changed] = now === on ? state[changed].filter((one) => one !== name) : [...state[changed], name];
     move();
-  } });
-  return el("label", { for: `m-${name}` }, input, name.replaceAll("_", " "));
+  });
+}
+
+function box(id, name, on, changed) {
+  const input = el("input", { type: "checkbox", id, checked: on, onchange: () => changed(input.checked) });
+  return el("label", { for: id }, input, name.replaceAll("_", " "));
 }
 
 const nearest = (values, wanted) => values.reduce((best, one) => (Math.abs(one - wanted) < Math.abs(best - wanted) ? one : best));
