@@ -10,7 +10,7 @@ import argparse
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +37,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKED = ROOT / "src" / "abscopal" / "planning" / "prediction" / "weights"
 RECORD = ROOT / "validation" / "dose_prediction.json"
 STATIC = ROOT / "docs" / "_static"
-STEPS = (1.0, 2.0, 3.0, 5.0, 10.0)
-ATLASES = (("place", 1), ("place", 3), ("place", 5), ("place", 10), ("distance", 1), ("distance", 3), ("distance", 7))
-TREES = (150, 300)
+STEPS = (1.0, 2.0, 5.0)
+ATLASES = (("place", 1), ("place", 3), ("place", 5), ("distance", 2))
+TREES = (300,)
 CHECKED_ROWS = 64
 LABELS = {
     "distance": "mean dose by distance to the target (baseline)", "atlas": "nearest neighbours (baseline)",
@@ -102,8 +102,9 @@ def try_all(
     made: list[tuple[str, str, Any]] = [
         ("distance", f"bins of {step:g} mm", fit_by_distance(training, step)) for step in STEPS
     ]
+    atlas = fit_atlas(training, 1, "place", fallback)
     made += [
-        ("atlas", f"{k} neighbour(s), dose carried over by {how}", fit_atlas(training, k, how, fallback))
+        ("atlas", f"{k} neighbour(s), dose carried over by {how}", replace(atlas, neighbours=k, transfer=how))
         for how, k in ATLASES
     ]
     made.append(("shadow", "one setting", shadow))

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from abscopal.planning.prediction.predictors import Prediction
     from abscopal.planning.prediction.settings import TrainingSettings
 
-app = typer.Typer(help="Treatment planning: dose predicted before it is planned.", no_args_is_help=True)
 WithOption = Annotated[
     str, typer.Option("--with", help="Predictor: network, shadow, distance, or best (on the validation patients).")
 ]
@@ -21,7 +20,13 @@ WeightsOption = Annotated[Path | None, typer.Option(help="Network of `abscopal p
 Split = Literal["train", "validation", "test"]
 
 
-@app.command("predict")
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("predict")(predict)
+    app.command("train")(train)
+    app.command("score")(score)
+
+
 def predict(
     case: Annotated[Path, typer.Argument(help="Folder or zip with the planning CT and RTSTRUCT.")],
     target: Annotated[
@@ -63,7 +68,6 @@ def predict(
         _show(found)
 
 
-@app.command("train")
 def train(
     data: Annotated[Path, typer.Argument(help="Folder of train_*.npz and validation_*.npz in the OpenKBP layout.")],
     out: Annotated[Path, typer.Option(help="Folder for checkpoints and weights; a run found there goes on.")],
@@ -101,7 +105,6 @@ def train(
     print_table("Training", ("", ""), [(key.replace("_", " "), str(value)) for key, value in found.items()])
 
 
-@app.command("score")
 def score(
     data: Annotated[Path, typer.Argument(help="Folder of <split>_*.npz in the OpenKBP layout.")],
     split: Annotated[Split, typer.Option(help="Which patients.")] = "validation",

@@ -280,7 +280,7 @@ def _structures(
     if not kept:
         raise DicomError(
             doing="reading the RTSTRUCT",
-            found=f"{len(content.structures)} structures, none with a volume on the dose grid",
+            found=f"{len(content.structures)} structures, none with a volume on the {_called(grid)}",
             expected="closed contours around at least one organ",
             try_="exporting the structure set with its contours",
         )
@@ -301,7 +301,11 @@ def _unusable(structure: Structure, frame: str, expected_frame: str, grid: DoseG
         return "zero volume: its contours enclose nothing"
     window, _ = grid.lattice.window(pieces.low, pieces.high)
     inside = (window.lower <= pieces.low).all() and (window.upper >= pieces.high).all()
-    return "" if inside or coverage(pieces, window).any() else "off the dose grid entirely"
+    return "" if inside or coverage(pieces, window).any() else f"off the {_called(grid)} entirely"
+
+
+def _called(grid: DoseGrid | Volume) -> str:
+    return "dose grid" if isinstance(grid, DoseGrid) else "CT"
 
 
 def _require_frame(intake: _Intake, what: str, file: Found, frame: str) -> None:

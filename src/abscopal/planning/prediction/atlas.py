@@ -10,7 +10,7 @@ from scipy import ndimage
 from abscopal.domain.errors import InputError
 from abscopal.planning.prediction.anatomy import LEVELS, ORGANS, Anatomy, Example, FloatArray
 from abscopal.planning.prediction.by_distance import DoseByDistance, fit_by_distance
-from abscopal.planning.prediction.geometry import signed_distance
+from abscopal.planning.prediction.geometry import remembered, signed_distance
 
 Transfer = Literal["place", "distance"]
 
@@ -94,6 +94,7 @@ def mirrored(example: Example) -> Example:
     return Example(f"{example.name} mirrored", example.anatomy.mirrored(), example.dose[:, ::-1])
 
 
+@remembered
 def geometry_features(anatomy: Anatomy) -> FloatArray:
     """What two patients are compared by.
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from abscopal.domain.errors import InputError
 from abscopal.planning.prediction.anatomy import TARGETS, Anatomy, Example, FloatArray
-from abscopal.planning.prediction.geometry import target_distances
+from abscopal.planning.prediction.geometry import remembered, target_distances
 
 NEAREST_MM, FARTHEST_MM = -30.0, 200.0
 
@@ -77,6 +77,7 @@ def fit_by_distance(examples: Sequence[Example], step_mm: float, *, need_all: bo
     return DoseByDistance(step_mm, np.stack([_filled(*row, step_mm) for row in zip(total, count, strict=True)]))
 
 
+@remembered
 def nearest_target(anatomy: Anatomy) -> tuple[NDArray[np.int64], FloatArray]:
     """Which target is nearest (row of `TARGETS`), and its signed distance [mm]."""
     by_name = target_distances(anatomy)

@@ -106,7 +106,7 @@ def judge(anatomy: Anatomy, envelope: Envelope) -> Judged:
         flags.append(f"voxels of {anatomy.voxel_mm} mm; {low:.3g} to {high:.3g} in training")
     if not any(name in anatomy.masks for name in TARGETS[1:]):
         flags.append("no high-dose target")
-    return Judged(anatomy.without(*strange), tuple(flags))
+    return Judged(anatomy.without(*strange) if strange else anatomy, tuple(flags))
 
 
 def _range(values: Sequence[float]) -> Range:

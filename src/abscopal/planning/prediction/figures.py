@@ -67,8 +67,9 @@ def error_figure(errors: Mapping[str, Sequence[DoseArray]]) -> Figure:
         rows.append(pd.DataFrame({"predictor": name, "error_gy": middle, "percent": 100.0 * np.mean(shares, axis=0)}))
     data = pd.concat(rows, ignore_index=True)
     with canvas(6.4, 3.6) as (figure, axes):
-        for index, (name, part) in enumerate(data.groupby("predictor", sort=False)):
-            axes.plot(part["error_gy"], part["percent"], color=PALETTE[index % len(PALETTE)], label=str(name))
+        for index, name in enumerate(errors):
+            part = data.loc[data["predictor"] == name]
+            axes.plot(part["error_gy"], part["percent"], color=PALETTE[index % len(PALETTE)], label=name)
         axes.axvline(0.0, color=INK, linewidth=0.8)
         axes.set(xlabel="predicted less planned dose [Gy]", ylabel=f"voxels per {BIN_GY:g} Gy [%]")
         axes.set_yscale("log")

@@ -1,5 +1,10 @@
 """Geometry that dose follows: distance to the targets, and the shadow that nine fields cast through them."""
 
+from collections.abc import Callable
+from functools import wraps
+from typing import TypeVar
+from weakref import WeakKeyDictionary
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -7,8 +12,22 @@ from scipy import ndimage
 from abscopal.knowledge.load import load
 from abscopal.planning.prediction.anatomy import LEVELS, TARGETS, Anatomy, FloatArray, Mask
 
+T = TypeVar("T")
 SHEET = "planning/dose_prediction"
 FAR_MM = 1000.0
+
+
+def remembered(compute: Callable[[Anatomy], T]) -> Callable[[Anatomy], T]:
+    """Compute once for each anatomy, and forget with it; several predictors ask the same of one patient."""
+    known: WeakKeyDictionary[Anatomy, T] = WeakKeyDictionary()
+
+    @wraps(compute)
+    def answer(anatomy: Anatomy) -> T:
+        if anatomy not in known:
+            known[anatomy] = compute(anatomy)
+        return known[anatomy]
+
+    return answer
 
 
 def signed_distance(mask: Mask, voxel_mm: tuple[float, float, float]) -> FloatArray:
@@ -50,6 +69,7 @@ def prescribed(anatomy: Anatomy) -> FloatArray:
     return dose
 
 
+@remembered
 def field_shadow(anatomy: Anatomy) -> FloatArray:
     r"""Primary dose of equispaced open fields shaped to the targets, as a share of its mean in the targets.
 
