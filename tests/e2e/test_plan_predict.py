@@ -10,7 +10,7 @@ import pytest
 from abscopal.cli.main import main
 from abscopal.cli.predict import parse_targets
 from abscopal.domain.errors import InputError
-from abscopal.dose.dicom.intake import read_unplanned
+from abscopal.dose.dicom.intake import read_anatomy
 from abscopal.dose.dicom.records import PlanRecord, StudyRecord
 from abscopal.dose.dicom.write import write_case
 from abscopal.planning.prediction.extra import has_deep
@@ -75,7 +75,7 @@ def test_predict_needs_no_dose(head_case: Path, tmp_path: Path, capsys: pytest.C
             (folder / path.name).write_bytes(path.read_bytes())
     done("predict", str(folder), "--with", "distance")
     assert "Predicted by distance, not planned" in " ".join(capsys.readouterr().out.split())
-    assert read_unplanned(folder).ct.values.shape == (61, 50, 50)
+    assert read_anatomy(folder).ct.values.shape == (61, 50, 50)
 
 
 def test_the_thorax_case_is_refused_as_no_head_and_neck(thorax_case: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -41,7 +41,7 @@ def predict(
 ) -> None:
     """Dose of a head-and-neck case before it is planned, and what it would mean for the immune system."""
     from abscopal.cli.assess import check_out
-    from abscopal.dose.dicom.intake import read_case, read_unplanned
+    from abscopal.dose.dicom.intake import read_anatomy, read_case
     from abscopal.planning.prediction.from_case import anatomy_of
     from abscopal.planning.prediction.predictors import predict_dose
 
@@ -49,7 +49,7 @@ def predict(
     if out is not None:
         check_out(out)
     with progress_bars():
-        read = read_case(case) if versus else read_unplanned(case)
+        read = read_case(case) if versus else read_anatomy(case)
         placed = anatomy_of(read, prescribed)
         prediction = predict_dose(placed.anatomy, with_, weights)
         found = _summary(placed, prediction, read.structures, fractions)

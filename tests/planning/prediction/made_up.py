@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from abscopal.dose.dicom.intake import Unplanned
+from abscopal.dose.dicom import intake
 from abscopal.dose.grid import Volume
 from abscopal.dose.structures import Structure
 from abscopal.planning.prediction.anatomy import Anatomy, Example
@@ -82,7 +82,7 @@ def ball(number: int, name: str, centre: tuple[float, float, float], radius: flo
     return Structure(number, name, standard, "", rings)
 
 
-def made_up_case(targets: dict[str, float] | None = None, *, head: bool = True, body: bool = True) -> Unplanned:
+def made_up_case(targets: dict[str, float] | None = None, *, head: bool = True, body: bool = True) -> intake.Anatomy:
     """A case with CT and contours: an 8 cm cylinder along the patient, two targets, a left parotid."""
     n = (61, 50, 50)  # 4 mm cubes from -120 mm, -98 mm, -98 mm
     affine = np.diag([4.0, 4.0, 4.0, 1.0])
@@ -98,4 +98,4 @@ def made_up_case(targets: dict[str, float] | None = None, *, head: bool = True, 
     if body:
         rings = tuple(circle((0.0, 0.0), 80.0, float(z)) for z in np.arange(-120.0, 121.0, 4.0))
         parts.append(Structure(4, "BODY", "External", "EXTERNAL", rings))
-    return Unplanned(ct, {one.label: one for one in parts}, (), {})
+    return intake.Anatomy(ct, {one.label: one for one in parts}, (), {}, "HFS", ct.frame_of_reference_uid)

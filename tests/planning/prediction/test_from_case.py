@@ -1,5 +1,7 @@
 """A case of the user's own on the predictors' grid, and the immune figures of a predicted dose."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -58,9 +60,7 @@ def test_other_prescriptions_are_scaled_and_said() -> None:
 
 def test_targets_are_clipped_below_the_skin() -> None:
     case = made_up_case({"PTV_7000": 70.0})
-    case = type(case)(
-        case.ct, {**case.structures, "PTV_7000": ball(1, "PTV_7000", (70.0, 0.0, 0.0), 20.0, None)}, (), {}
-    )
+    case = replace(case, structures={**case.structures, "PTV_7000": ball(1, "PTV_7000", (70.0, 0.0, 0.0), 20.0, None)})
     anatomy = anatomy_of(case).anatomy
     y, x, _ = np.nonzero(anatomy.masks["PTV70"])
     radius = np.hypot((x + 0.5) * 4.5 - 100.0, (y + 0.5) * 4.5 - 100.0)
@@ -104,7 +104,7 @@ def test_cases_that_cannot_be_used() -> None:
     with pytest.raises(UnsupportedError, match="Parotid_L"):
         anatomy_of(made_up_case(head=False))
     case = made_up_case()
-    far = type(case)(case.ct, {**case.structures, "PTV_7000": ball(1, "PTV_7000", (0, 0, 900), 10.0, None)}, (), {})
+    far = replace(case, structures={**case.structures, "PTV_7000": ball(1, "PTV_7000", (0, 0, 900), 10.0, None)})
     with pytest.raises(InputError, match="no target"):
         anatomy_of(far, {"PTV_7000": 70.0})
 

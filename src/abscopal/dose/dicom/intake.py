@@ -27,7 +27,7 @@ from abscopal.dose.grid import DoseGrid, DoseKind, Volume
 from abscopal.dose.rasterise import coverage
 from abscopal.dose.structures import Structure
 
-__all__ = ["Beam", "Case", "CheckItem", "PlanFacts", "Unplanned", "read_case", "read_unplanned"]
+__all__ = ["Anatomy", "Beam", "Case", "CheckItem", "PlanFacts", "read_anatomy", "read_case"]
 
 MAX_CT_SLICES = 2000
 
@@ -70,13 +70,25 @@ class Case:
 
 
 @dataclass(frozen=True, eq=False)
-class Unplanned:
-    """A patient with an image and contours but no dose yet; attributes as in `Case`."""
+class Anatomy:
+    """One patient's CT and structures, for a plan that is yet to be made.
+
+    Attributes
+    ----------
+    ct : Volume
+        Hounsfield units.
+    structures, checklist, inputs, patient_position
+        As in `Case`; structures touch the CT.
+    frame_of_reference_uid : str
+        Of the structures.
+    """
 
     ct: Volume
     structures: Mapping[str, Structure]
     checklist: tuple[CheckItem, ...]
     inputs: Mapping[str, str]
+    patient_position: str
+    frame_of_reference_uid: str
 
 
 @dataclass
@@ -140,7 +152,7 @@ def read_case(
         plan = _plan(intake, plan_file)
         _stored_dvhs(intake, dose_data, dose, plan)
         chosen = choose_structures(intake.scan, dose_file, plan_file)
-        structures = _structures(intake, chosen, dose, dict(names))
+        structures = _structures(intake, chosen, dose, dose.frame_of_reference_uid, dict(names))
         ct, position = _ct(intake, dose.frame_of_reference_uid, chosen[0])
         position = position or (plan_file.position if plan_file else "")
         if not position:
@@ -148,33 +160,36 @@ def read_case(
         return Case(ct, structures, dose, plan, tuple(intake.checklist), intake.inputs, position)
 
 
-def read_unplanned(path: Path | str, *, names: Mapping[str, str] = MappingProxyType({})) -> Unplanned:
-    """Read the planning CT and its structures from a folder or zip archive; dose and plan are not needed.
+def read_anatomy(path: Path | str, *, names: Mapping[str, str] = MappingProxyType({})) -> Anatomy:
+    """Read CT and structures from a folder or zip archive; doses and plans in it are left aside.
 
     Parameters
     ----------
-    path : path
-        Folder (searched through) or zip archive.
-    names : mapping, optional
-        Structure name in the file to TG-263 name; wins over the synonym table.
+    path, names
+        As in `read_case`.
 
     Raises
     ------
-    InputError, DicomError
-        As `read_case`, and where there is no readable CT.
+    InputError
+        No such path, or an override of a structure that is not there.
+    DicomError
+        No CT that can be read, no or several candidate structure sets, different frames of reference.
     """
     with lenient_parser(), case_files(Path(path)) as files:
         intake = _Intake(scan(files), allow_frame_mismatch=False, dose_kind=None)
         _list_files(intake)
-        structure_file, kind, reason = choose_structures(intake.scan, None, None)
-        ct, _ = _ct(intake, structure_file.frame, structure_file)
+        plans = intake.scan.of("RTPLAN")
+        file, kind, reason = choose_structures(intake.scan, None, plans[0] if len(plans) == 1 else None)
+        ct, position = _ct(intake, file.frame, file)
         if ct is None:
             raise DicomError(
-                doing="reading a case without a dose", found="no planning CT that can be used",
-                expected="the CT series that the structures were drawn on", try_="exporting CT and RTSTRUCT together",
-            )  # fmt: skip
-        structures = _structures(intake, (structure_file, kind, reason), ct, dict(names))
-        return Unplanned(ct, structures, tuple(intake.checklist), intake.inputs)
+                doing="reading a case for planning",
+                found="no CT that can be read: " + "; ".join(i.detail for i in intake.checklist if i.what == "CT"),
+                expected="the planning CT, whose Hounsfield units give the density of tissue",
+                try_="exporting the CT series of the structure set into this folder",
+            )
+        structures = _structures(intake, (file, kind, reason), ct, file.frame, dict(names))
+        return Anatomy(ct, structures, tuple(intake.checklist), intake.inputs, position, file.frame)
 
 
 def _list_files(intake: _Intake) -> None:
@@ -250,11 +265,11 @@ def _stored_dvhs(intake: _Intake, dose_data: Dataset, dose: DoseGrid, plan: Plan
 
 
 def _structures(
-    intake: _Intake, chosen: tuple[Found, Chosen, str], grid: DoseGrid | Volume, names: dict[str, str]
+    intake: _Intake, chosen: tuple[Found, Chosen, str], grid: DoseGrid | Volume, frame: str, names: dict[str, str]
 ) -> dict[str, Structure]:
     file, kind, reason = chosen
     intake.note(kind, "RTSTRUCT", reason)
-    _require_frame(intake, "RTSTRUCT", file, grid.frame_of_reference_uid)
+    _require_frame(intake, "RTSTRUCT", file, frame)
     content = read_structures(intake.use(file))
     for name, why in content.skipped:
         intake.note("skipped", intake.scan.scrub_roi(name), why)
@@ -280,7 +295,7 @@ def _structures(
     if not kept:
         raise DicomError(
             doing="reading the RTSTRUCT",
-            found=f"{len(content.structures)} structures, none with a volume on the {_called(grid)}",
+            found=f"{len(content.structures)} structures, none with a volume on the grid",
             expected="closed contours around at least one organ",
             try_="exporting the structure set with its contours",
         )
@@ -301,24 +316,21 @@ def _unusable(structure: Structure, frame: str, expected_frame: str, grid: DoseG
         return "zero volume: its contours enclose nothing"
     window, _ = grid.lattice.window(pieces.low, pieces.high)
     inside = (window.lower <= pieces.low).all() and (window.upper >= pieces.high).all()
-    return "" if inside or coverage(pieces, window).any() else f"off the {_called(grid)} entirely"
-
-
-def _called(grid: DoseGrid | Volume) -> str:
-    return "dose grid" if isinstance(grid, DoseGrid) else "CT"
+    what = "dose grid" if isinstance(grid, DoseGrid) else "CT"
+    return "" if inside or coverage(pieces, window).any() else f"off the {what} entirely"
 
 
 def _require_frame(intake: _Intake, what: str, file: Found, frame: str) -> None:
     if not file.frame or not frame:
-        intake.note("assumed", what, "no frame of reference stated on one side; taken as the dose's")
+        intake.note("assumed", what, "no frame of reference stated on one side; taken as that of the rest")
     elif file.frame == frame:
-        intake.note("linked", what, "same frame of reference as the dose")
+        intake.note("linked", what, "same frame of reference as the rest")
     elif intake.allow_frame_mismatch:
-        intake.note("assumed", what, "another frame of reference than the dose; taken as coinciding, as asked")
+        intake.note("assumed", what, "another frame of reference than the rest; taken as coinciding, as asked")
     else:
         raise DicomError(
             doing="joining the files of a case",
-            found=f"{what} '{file.label}' in frame of reference …{file.frame[-12:]} and the RTDOSE in …{frame[-12:]}",
+            found=f"{what} '{file.label}' in frame of reference …{file.frame[-12:]} and the rest in …{frame[-12:]}",
             expected="one frame of reference",
             try_="registering them first, or --allow-frame-mismatch (allow_frame_mismatch=True) if they coincide",
         )

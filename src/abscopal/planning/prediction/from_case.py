@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from abscopal.domain.errors import InputError, UnsupportedError
-from abscopal.dose.dicom.intake import Case, Unplanned
+from abscopal.dose.dicom import intake
 from abscopal.dose.grid import DoseGrid, Lattice, Volume
 from abscopal.dose.structures import Structure, occupancy
 from abscopal.knowledge.load import load
@@ -61,12 +61,13 @@ class PlacedAnatomy:
         return to_model_order(planned.resample(self.dose_grid(np.zeros(self.anatomy.shape))).values)
 
 
-def anatomy_of(case: Case | Unplanned, prescribed: Mapping[str, float] = MappingProxyType({})) -> PlacedAnatomy:
+def anatomy_of(case: intake.Case | intake.Anatomy, prescribed: Mapping[str, float] = MappingProxyType({})) -> PlacedAnatomy:
     """The predictors' view of a head-and-neck case.
 
     Parameters
     ----------
-    case : Case or Unplanned
+    case : Case or Anatomy
+        As `read_case` or `read_anatomy` gives it.
     prescribed : mapping, optional
         Target structure to its prescribed dose [Gy]; by default read from names such as PTV_7000 or PTV70.
 

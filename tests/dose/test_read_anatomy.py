@@ -6,7 +6,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from abscopal.domain.errors import DicomError
-from abscopal.dose.dicom.intake import read_unplanned
+from abscopal.dose.dicom.intake import read_anatomy
 from tests.dose import build
 
 
@@ -21,18 +21,18 @@ def saved(tmp_path: Path, *roles: str) -> Path:
 
 
 def test_image_and_structures_are_enough(tmp_path: Path) -> None:
-    found = read_unplanned(saved(tmp_path, "CT", "RS"))
+    found = read_anatomy(saved(tmp_path, "CT", "RS"))
     assert set(found.structures) == {"Heart"}
     assert found.ct.values.shape == (3, 4, 5)
     assert any(item.what == "Far" and item.detail == "off the CT entirely" for item in found.checklist)
 
 
 def test_a_dose_in_the_folder_does_no_harm(tmp_path: Path) -> None:
-    assert "Heart" in read_unplanned(saved(tmp_path, "CT", "RS", "RD", "RP")).structures
+    assert "Heart" in read_anatomy(saved(tmp_path, "CT", "RS", "RD", "RP")).structures
 
 
 def test_without_ct_or_structures_it_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DicomError, match="no planning CT"):
-        read_unplanned(saved(tmp_path / "a", "RS"))
+    with pytest.raises(DicomError, match="no CT that can be read"):
+        read_anatomy(saved(tmp_path / "a", "RS"))
     with pytest.raises(DicomError, match="RTSTRUCT"):
-        read_unplanned(saved(tmp_path / "b", "CT"))
+        read_anatomy(saved(tmp_path / "b", "CT"))
