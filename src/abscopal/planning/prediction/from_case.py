@@ -61,7 +61,9 @@ class PlacedAnatomy:
         return to_model_order(planned.resample(self.dose_grid(np.zeros(self.anatomy.shape))).values)
 
 
-def anatomy_of(case: intake.Case | intake.Anatomy, prescribed: Mapping[str, float] = MappingProxyType({})) -> PlacedAnatomy:
+def anatomy_of(
+    case: intake.Case | intake.Anatomy, prescribed: Mapping[str, float] = MappingProxyType({})
+) -> PlacedAnatomy:
     """The predictors' view of a head-and-neck case.
 
     Parameters
