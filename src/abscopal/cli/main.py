@@ -21,6 +21,7 @@ from abscopal.cli import (
     interchange,
     knowledge,
     learned,
+    predict,
     published,
     regimens,
     sample,
@@ -55,6 +56,9 @@ learned.add_to(toxicity.app, stratify.app)
 virtual_trials.add_to(trials.app)
 trial_predictions.add_to(trials.app)
 app.add_typer(trials.app, name="trials")
+plan = typer.Typer(help="Treatment planning with the immune system in view.", no_args_is_help=True)
+predict.add_to(plan)
+app.add_typer(plan, name="plan")
 
 
 def _version(value: bool) -> None:
