@@ -109,7 +109,7 @@ def test_without_the_engine_the_extra_is_named(
 
 @pytest.mark.planning
 def test_the_phantom_needs_lungs_and_heart_for_edric(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("pyRadPlan", reason="pyRadPlan is not in this environment; `make planning` has it")
+    pytest.importorskip("pyRadPlan", reason="pyRadPlan is not in this environment; `make test-planning` has it")
     said = refused(capsys, "tg119", "--prescription", "50/25", "--bixel", "20", "--grid", "10", "--out", str(tmp_path))
     assert "no structure Lungs, Heart" in said
 

@@ -25,7 +25,7 @@ FIFTY = Prescription(50.0, 25)
 
 @pytest.fixture(scope="module")
 def engine():
-    return pytest.importorskip("pyRadPlan", reason="pyRadPlan is not in this environment; `make planning` has it")
+    return pytest.importorskip("pyRadPlan", reason="pyRadPlan is not in this environment; `make test-planning` has it")
 
 
 @pytest.fixture(scope="module")

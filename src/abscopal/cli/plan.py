@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from abscopal.cli import plan_decide
+from abscopal.cli import plan_decide, predict
 from abscopal.cli.console import JsonOption, plain, print_json, print_table, progress_bars, screen
 
 if TYPE_CHECKING:
@@ -26,9 +26,10 @@ class _CaseOrCommand(TyperGroup):
 
 
 app = typer.Typer(
-    cls=_CaseOrCommand, no_args_is_help=True, help="Make plans that spare the immune system, compare and export them."
+    cls=_CaseOrCommand, no_args_is_help=True, help="Treatment planning with the immune system in view."
 )
 plan_decide.add_to(app)
+predict.add_to(app)
 
 
 @app.command(MAKE)
