@@ -25,9 +25,7 @@ class _CaseOrCommand(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-app = typer.Typer(
-    cls=_CaseOrCommand, no_args_is_help=True, help="Treatment planning with the immune system in view."
-)
+app = typer.Typer(cls=_CaseOrCommand, no_args_is_help=True, help="Treatment planning with the immune system in view.")
 plan_decide.add_to(app)
 predict.add_to(app)
 
