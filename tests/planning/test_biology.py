@@ -8,8 +8,16 @@ import pytest
 
 from abscopal.domain.errors import InputError
 from abscopal.domain.regimen import DrugDose
-from abscopal.planning import biology
-from abscopal.planning.biology import OVER, UNPLANNED, Fractionation, Outer, Variant, plan_fractionations
+from abscopal.planning import sweep
+from abscopal.planning.biology import (
+    OVER,
+    UNPLANNED,
+    Fractionation,
+    Outer,
+    Variant,
+    plan_fractionations,
+    protocol_variants,
+)
 from abscopal.planning.bounds import AtMost, MaxDose, MinDose
 from abscopal.planning.compare import Setting, compare_plans, tumour_bed
 from abscopal.planning.influence import InfluenceMatrix
@@ -86,13 +94,13 @@ def test_an_interrupted_search_goes_on_where_it_stopped(
     (kept, *_) = sorted(folder.glob("plan-*.npz"))
     kept.write_bytes(b"cut off")
     calls = []
-    solve = biology.solve
+    solve = sweep.solve
 
     def counted(*given: object, **options: object):
         calls.append(1)
         return solve(*given, **options)
 
-    monkeypatch.setattr(biology, "solve", counted)
+    monkeypatch.setattr(sweep, "solve", counted)
     again = plan_fractionations(matrix, [REFERENCE, SPARING], SETTING, OUTER, folder=folder)
     assert len(calls) == 1
     first, second = ([row.candidate.text() for row in one.decision.regimens] for one in (found, again))
@@ -124,3 +132,11 @@ def test_variants_need_names_of_their_own(matrix: InfluenceMatrix) -> None:
     broken = Variant("reference", USUAL, (MinDose("PTV", 50.0), MaxDose("PTV", 20.0)))
     with pytest.raises(InputError, match="bounds in conflict"):
         plan_fractionations(matrix, [broken], SETTING, OUTER)
+
+
+def test_the_protocol_gives_a_reference_and_sparing_variants(matrix: InfluenceMatrix) -> None:
+    made, (reference, gentle, strong) = protocol_variants(matrix, ["edric"], weights=(0.5, 2.0))
+    assert "Body beyond target" in made.regions
+    assert [one.name for one in (reference, gentle, strong)] == ["reference", "sparing 0.5", "sparing 2"]
+    assert gentle.goals[-1].weight * 4 == pytest.approx(strong.goals[-1].weight)
+    assert len(gentle.goals) == len(reference.goals) + 1
