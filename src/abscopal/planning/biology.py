@@ -16,12 +16,12 @@ from abscopal.domain.errors import InputError
 from abscopal.domain.progress import track
 from abscopal.dose.grid import FloatArray
 from abscopal.knowledge.load import load
-from abscopal.planning.bounds import Bound
-from abscopal.planning.compare import Setting, equal_coverage, plan_blood, plan_forecast, plan_toxicity, tumour_bed
+from abscopal.planning.bounds import AtMost, Bound, MaxDose
+from abscopal.planning.compare import Setting, plan_blood, plan_forecast, plan_toxicity, tumour_bed
 from abscopal.planning.course import SHEET, PlannedCourse, respond_in_parts
 from abscopal.planning.influence import InfluenceMatrix
 from abscopal.planning.isoeffective import bounds_in_fractions, goals_in_fractions, in_fractions, sensitivity_of
-from abscopal.planning.optimise import BOUND_TOLERANCE, TOLERANCE, Goal
+from abscopal.planning.optimise import BOUND_TOLERANCE, TOLERANCE, Goal, Plan
 from abscopal.planning.protocol import immune_terms, reference_goals, sparing_bounds, sparing_goals, with_plan_regions
 from abscopal.planning.sweep import REFERENCE, kept_plan
 from abscopal.regimens.candidates import SHEET as SEARCH
@@ -33,6 +33,11 @@ from abscopal.regimens.limits import Limits, broken
 UNPLANNED = "plans whose bounds cannot be kept together"
 OVER = "plans that break a bound at equal coverage"
 UNCONVERGED = "plans that did not converge"
+KEPT = 2 * BOUND_TOLERANCE
+"""Relative excess at which a bound still counts as kept."""
+TIGHTENINGS = 4
+LEAST_COVERAGE = 1e-9
+DOSE_BOUNDS = (AtMost, MaxDose)
 LONG = "length of the course"
 
 
@@ -121,7 +126,7 @@ def plan_fractionations(
     matrix : InfluenceMatrix
         Its prescription is the present course and sets the tumour BED.
     variants : sequence of Variant
-        The first is the reference; at its plan for the present number of fractions coverage is set.
+        The first is the reference; its plan for the present number of fractions is the present course.
     setting : Setting
     outer : Outer, optional
     folder : Path, optional
@@ -208,34 +213,45 @@ class _Inner:
         self.residuals: dict[tuple[str, int], float] = {}
         self.skipped: dict[str, str] = {}
         self.refused: dict[str, int] = {}
-        self.reference: PlannedCourse | None = None
 
     def plan(self, variant: Variant, n: int, *, required: bool) -> None:
-        """Make one plan, scale it to the coverage of the reference, and keep it if it breaks no bound."""
+        """Make one plan at the coverage of the prescription, and keep it if it breaks no bound there."""
         here = in_fractions(self.matrix, n, self.setting.alpha_beta)
-        present = self.matrix.prescription.n_fractions
-        bounds = bounds_in_fractions(variant.bounds, present, n, self.sensitivity)
+        bounds = bounds_in_fractions(variant.bounds, self.matrix.prescription.n_fractions, n, self.sensitivity)
         try:
             goals = goals_in_fractions(variant.goals, self.matrix, here, self.sensitivity)
-            plan = kept_plan(self.folder, here, goals, bounds, self.tolerance, self._start(here, variant.name))
+            plan, made, over = self._at_coverage(here, variant.name, goals, bounds)
         except InputError as problem:
             if required:
                 raise
             self._refuse(UNPLANNED, variant, n, problem.found)
             return
-        made = PlannedCourse(variant.name, here, plan.weights)
-        if self.reference is None:
-            self.reference = made
-        aim = equal_coverage(self.reference.coverage, self.reference, made, self.setting.alpha_beta)
-        made = made.scaled_to(aim)
-        over = max((_excess(bound, here, made.weights) for bound in bounds), default=0.0)
         if plan.status != "converged":
             self._refuse(UNCONVERGED, variant, n, f"residual {plan.residual:.2g}")
-        elif over > 2 * BOUND_TOLERANCE and not required:
+        elif over > KEPT:
             self._refuse(OVER, variant, n, f"{100 * over:.1f} % over")
         else:
             self.plans[variant.name, n] = made
             self.residuals[variant.name, n] = plan.residual
+
+    def _at_coverage(
+        self, here: InfluenceMatrix, name: str, goals: tuple[Goal, ...], bounds: tuple[Bound, ...]
+    ) -> tuple[Plan, PlannedCourse, float]:
+        """The plan, the same scaled to the prescription at D95%, and its largest excess over a bound then.
+
+        Scaling up would carry a plan over its bounds: it is made again with bounds as much tighter.
+        """
+        start, factor = self._start(here, name), 1.0
+        for _ in range(TIGHTENINGS):
+            plan = kept_plan(self.folder, here, goals, _tightened(bounds, factor), self.tolerance, start)
+            made = PlannedCourse(name, here, plan.weights)
+            scale = here.prescription.total / max(made.coverage, LEAST_COVERAGE)
+            made = made.scaled_to(here.prescription.total)
+            over = max((_excess(bound, here, made.weights) for bound in bounds), default=0.0)
+            if over <= KEPT or plan.status != "converged":
+                break
+            start, factor = plan.weights, max(scale, factor) * (1.0 + BOUND_TOLERANCE)
+        return plan, made, over
 
     def _refuse(self, why: str, variant: Variant, n: int, detail: str) -> None:
         self.refused[why] = self.refused.get(why, 0) + 1
@@ -318,10 +334,16 @@ def _rules(work: _Inner, bed: float) -> tuple[str, ...]:
     kept = len(work.plans)
     return (
         f"Every regimen has a plan of its own for its number of fractions ({kept} plans), at a tumour BED of "
-        f"{bed:.1f} Gy and equal coverage; limits on organs have the same EQD2 in every number of fractions.",
+        f"{bed:.1f} Gy, scaled to the prescription at D95%; limits on organs have the same EQD2 in every "
+        "number of fractions.",
         "The immune model sees the planned dose: the tumour in parts of even dose, the draining node by its mean, "
         "lymphocytes through the blood dose of the plan.",
     )
+
+
+def _tightened(bounds: Sequence[Bound], factor: float) -> tuple[Bound, ...]:
+    """Bounds on doses divided by a factor; ratios stay."""
+    return tuple(replace(one, limit=one.limit / factor) if isinstance(one, DOSE_BOUNDS) else one for one in bounds)
 
 
 def _excess(bound: Bound, matrix: InfluenceMatrix, weights: FloatArray) -> float:
