@@ -148,7 +148,7 @@ VIEWS: dict[str, View] = {
         View(
             "Interchange",
             "Model out",
-            "A model with a regimen (SBML), its results and a figure in one COMBINE archive that other tools run again.",
+            "A model with a regimen (SBML), results and a figure in one COMBINE archive that other tools run again.",
             ("interchange", "export"),
             "experiment.omex",
         ),
