@@ -1,12 +1,13 @@
 """`abscopal plan CASE --prescription 50/5 --spare lymphocytes`: a reference plan and one that spares immunity."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from abscopal.cli import plan_decide, predict
+from abscopal.cli import plan_decide
 from abscopal.cli.console import JsonOption, plain, print_json, print_table, progress_bars, screen
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ class _CaseOrCommand(TyperGroup):
 
 app = typer.Typer(cls=_CaseOrCommand, no_args_is_help=True, help="Treatment planning with the immune system in view.")
 plan_decide.add_to(app)
-predict.add_to(app)
 
 
 @app.command(MAKE)
@@ -72,7 +72,7 @@ def make(
     )  # fmt: skip
     check_out(out)
     with progress_bars():
-        matrix = _matrix(case, wanted, setup, target, _names(name or []), out / "cache")
+        matrix = matrix_on(case, wanted, setup, target, _names(name or []), out / "cache")
         found = sweep_plans(
             matrix, spare or ["lymphocytes"], weights=weight, bounds=bounds, folder=out / "cache", tolerance=tolerance
         )
@@ -128,7 +128,8 @@ def _names(pairs: list[str]) -> dict[str, str]:
     return {pair.rpartition("=")[0]: pair.rpartition("=")[2] for pair in pairs}
 
 
-def _matrix(case: str, wanted: Any, setup: Any, target: str | None, names: dict[str, str], folder: Path) -> Any:
+def matrix_on(case: str, wanted: Any, setup: Any, target: str | None, names: Mapping[str, str], folder: Path) -> Any:
+    """The influence matrix of a case, or of the phantom, kept in a folder."""
     from abscopal.dose.dicom.intake import read_anatomy
     from abscopal.planning.pyradplan import matrix_of_case, tg119_matrix
 

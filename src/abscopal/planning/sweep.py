@@ -141,7 +141,7 @@ def sweep_plans(
     made = with_plan_regions(matrix)
     terms = immune_terms(made, spare)
     goals = (*reference_goals(made), *extra)
-    reference = _kept(folder, made, goals, bounds, tolerance, None)
+    reference = kept_plan(folder, made, goals, bounds, tolerance, None)
     first = _point(REFERENCE, 0.0, reference, made, terms)
     limits = organ_limits(first.course)
     broken = broken_limits(first.course, limits)
@@ -150,7 +150,7 @@ def sweep_plans(
     chosen_weights = sorted(load(SHEET).vector("sweep") if weights is None else weights)
     held = (*bounds, *sparing_bounds(made, reference))
     for weight in track(chosen_weights, "plans with immunity spared"):
-        plan = _kept(folder, made, sparing_goals(made, reference, terms, weight), held, tolerance, start)
+        plan = kept_plan(folder, made, sparing_goals(made, reference, terms, weight), held, tolerance, start)
         start = plan.weights
         point = _point(f"sparing {weight:g}", weight, plan, made, terms)
         points.append(
@@ -200,7 +200,7 @@ def _point(name: str, weight: float, plan: Plan, matrix: InfluenceMatrix, terms:
     return Point(name, weight, plan, course, tuple(term.value(matrix, course.weights) for term in terms))
 
 
-def _kept(
+def kept_plan(
     folder: Path | None, matrix: InfluenceMatrix, goals: Sequence[Goal], bounds: Sequence[Bound], tolerance: float,
     start: FloatArray | None,
 ) -> Plan:  # fmt: skip
