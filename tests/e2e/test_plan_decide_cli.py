@@ -126,7 +126,8 @@ def test_every_number_of_fractions_gets_a_plan_and_a_folder(
     """The engine is stood in for by the matrix from a formula; everything behind it is real."""
     monkeypatch.setattr("abscopal.cli.plan.matrix_on", lambda *_given: made_up_matrix())
     words = ("fractionation", "CASE", "--prescription", "50/25", "--patient", plans / "patient.toml",
-             "--spare", "edric", "--fractions", 5, "--gap", 1, "--ici-start", 7, "--no-complications", "--draws", 4)  # fmt: skip
+             "--spare", "edric", "--fractions", 5, "--gap", 1, "--ici-start", 7,
+             "--no-complications", "--draws", 4)  # fmt: skip
     done = run(*words, "--out", tmp_path / "out", "--json")
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
