@@ -1,7 +1,7 @@
 """Everything that docs/validation/trials.md says of in-silico trials, by the commands a user has.
 
-`python validation/trials.py` takes about fifteen minutes on two idle cores: it calibrates, scores, explains and
-predicts, and writes `validation/trials.json`. The layer that ships is replaced by what it finds. The frozen predictions
+`python validation/trials.py [FOLDER]` takes about fifteen minutes on two idle cores, less where FOLDER holds a
+calibration: it calibrates, scores, explains and predicts, and writes `validation/trials.json`. The layer that ships is replaced by what it finds. The frozen predictions
 of `validation/predictions/trials` are compared, never written: to freeze anew, give `abscopal trials predict withheld`
 a reason. No outcome of a withheld trial is read: the table holds none.
 """
@@ -9,6 +9,7 @@ a reason. No outcome of a withheld trial is read: the table holds none.
 import io
 import json
 import shutil
+import sys
 import tempfile
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -48,10 +49,10 @@ def differs(folder: Path) -> list[str]:
     return found
 
 
-def main() -> None:
+def main(given: Path | None = None) -> None:
     """Do all of it."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+        folder = given or Path(name)
         found = command("calibrate", "--out", folder)
         for path in ("population_layer", "response_layer"):
             for ending in ("csv", "toml"):
@@ -61,10 +62,10 @@ def main() -> None:
             scored = command("score", "--endpoint", endpoint, "--calibration", folder)
             found[endpoint] |= {"summary": scored["summary"], "trials": scored["trials"]}
         found["explained"] = command("explain", "--calibration", folder)["explained"]
-        command("predict", "withheld", "--calibration", folder, "--out", folder / "predictions")
-        found["frozen_predictions_that_differ"] = differs(folder / "predictions")
+        command("predict", "withheld", "--calibration", folder, "--out", Path(name) / "predictions")
+        found["frozen_predictions_that_differ"] = differs(Path(name) / "predictions")
     (HERE / "trials.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else None)

@@ -112,6 +112,7 @@ def test_a_withheld_trial_is_predicted_by_its_number_without_touching_the_frozen
     assert "a reason to replace it" in again.stderr
 
 
+@pytest.mark.slow
 def test_a_design_is_predicted_beside_baselines(layer):
     done = run("trials", "predict", EXAMPLES / "three_arms.toml", "--calibration", layer, "--json")
     assert done.returncode == 0, done.stderr

@@ -34,13 +34,15 @@ def calibrate(
         list[str] | None,
         typer.Option(help="PFS (with EFS), OS or 'abscopal ORR'; may be repeated; all unless given."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the calibration and the sets drawn from it.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for calibration and sets; a calibration there is kept.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Calibrate the population layer on trials with outcomes; withheld rows never enter. Takes minutes."""
     from abscopal.trials.calibrate import DRAWS
     from abscopal.trials.calibrate import calibrate as fit
-    from abscopal.trials.calibration_file import save_calibration
+    from abscopal.trials.calibration_file import kept, save_calibration
     from abscopal.trials.layer_file import write_layer
     from abscopal.trials.predictions import layer_digest
     from abscopal.trials.response import parameter_draws
@@ -51,7 +53,7 @@ def calibrate(
     found: dict[str, Any] = {"parameters": kind, "parameters_sha256": draws.digest}
     files: list[str] = []
     with progress_bars():
-        fits: dict[str, Calibration] = {name: fit(name) for name in ("PFS", "OS") if name in asked}
+        fits: dict[str, Calibration] = {name: kept(name, out) or fit(name) for name in ("PFS", "OS") if name in asked}
         if fits:
             found |= {name: _described(one) for name, one in fits.items()}
             found["layer_sha256"] = layer_digest(fits)
