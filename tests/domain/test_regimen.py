@@ -1,3 +1,5 @@
+import tomllib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,3 +39,10 @@ def test_last_day_counts_drugs() -> None:
     regimen = Regimen.equal_fractions(8, 3, drug_doses=[DrugDose(drug="pembrolizumab", mg=200, day=21)])
     assert regimen.last_day == 21
     assert regimen.without_drugs().last_day == 2
+
+
+def test_a_regimen_comes_back_from_its_file() -> None:
+    drugs = (DrugDose(drug="anti-PD-1", mg=0.2, day=-3), DrugDose(drug='odd "name"', mg=1, day=4.5))
+    made = Regimen.equal_fractions(8, 3, interval=2, drug_doses=drugs)
+    again = Regimen.model_validate(tomllib.loads(made.to_toml()))
+    assert again.model_copy(update={"name": made.name}) == made

@@ -33,14 +33,6 @@ def test_a_short_calibration_writes_draws_that_can_be_judged(
     assert (sealed / "preclinical.sha256").is_file()
 
 
-def test_the_volume_rows_become_a_petab_problem(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("petab")
-    assert "problem.yaml" in _run(["inference", "petab", str(tmp_path)], capsys)
-    lines = (tmp_path / "measurements.tsv").read_text(encoding="utf-8").splitlines()
-    assert len(lines) > 20
-    assert (tmp_path / "model.xml").is_file()
-
-
 def test_an_unknown_variant_is_answered_with_the_close_match(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

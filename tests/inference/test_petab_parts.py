@@ -16,6 +16,19 @@ def test_the_volume_rows_and_their_controls_go_along() -> None:
     assert not (parts.measurements["arm"] == "TSA_8x3_c4_d4").any()  # held out
 
 
+def test_reported_values_of_parameters_go_along_and_each_measurement_once() -> None:
+    parts = petab_parts()
+    of_dx = parts.measurements.query("observable == 'value_dX_e0p25'")
+    assert sorted(of_dx["value"]) == pytest.approx([12.0, 18.0])
+    assert parts.noise["value_v_e0p99"] == pytest.approx(0.7 / 0.5**0.5)  # recalled: counts by half
+    assert {"size_0", "size_1", "value_dX", "value_v"} <= {one.name for one in parts.model.quantities}
+    assert (
+        not parts.measurements.assign(of=parts.measurements["observable"].str[:6])[["arm", "of", "day", "value"]]
+        .duplicated()
+        .any()
+    )
+
+
 def test_priors_and_bounds_are_those_of_the_calibration() -> None:
     parts = petab_parts()
     mean, sd = parts.log_priors["kk"]

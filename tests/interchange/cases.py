@@ -10,6 +10,7 @@ L3 = (
 L2 = '<sbml xmlns="http://www.sbml.org/sbml/level2/version4" level="2" version="4"><model id="m">'
 TIME = '<csymbol encoding="text" definitionURL="http://www.sbml.org/sbml/symbols/time">t</csymbol>'
 DELAY = '<csymbol encoding="text" definitionURL="http://www.sbml.org/sbml/symbols/delay">d</csymbol>'
+AVOGADRO = '<csymbol encoding="text" definitionURL="http://www.sbml.org/sbml/symbols/avogadro">a</csymbol>'
 RATE_OF = '<csymbol encoding="text" definitionURL="http://www.sbml.org/sbml/symbols/rateOf">r</csymbol>'
 
 
@@ -452,12 +453,268 @@ CASES = {
         "",
         "",
     ),
+    "00027": (
+        "CSymbolRateOf, Reaction, Species",
+        document(
+            ("Compartments", compartment(2.0)),
+            ("Species", AB),
+            ("Parameters", K + parameter("z", None, "false") + parameter("w", 7.0)),
+            ("Rules", rule("assignment", "z", ap("plus", ap(RATE_OF, "A"), ap(RATE_OF, "w")))),
+            ("Reactions", DECAY),
+        ),
+        {"A": 1.5 * E, "z": -0.75 * E},
+        "",
+        "A",
+    ),
+    "00028": (
+        "CSymbolRateOf, NonConstantCompartment, VolumeConcentrationRates",
+        document(
+            ("Compartments", compartment(1.0, "false")),
+            ("Species", species("A", 3.0)),
+            ("Parameters", K + parameter("z", None, "false")),
+            ("Rules", rule("rate", "C", leaf(1.0)) + rule("assignment", "z", ap(RATE_OF, "A"))),
+            ("Reactions", reaction("J", ["A"], [], ap("times", "C", "k", "A"))),
+        ),
+        {"A": 3 * E / (1 + T), "z": -3 * E * (0.5 * (1 + T) + 1) / (1 + T) ** 2},
+        "",
+        "A",
+    ),
+    "00029": (
+        "CSymbolRateOf, EventNoDelay, InitialAssignment",
+        document(
+            ("Parameters", parameter("y", 2.0, "false") + parameter("s", 0.0, "false") + parameter("i", None) + K),
+            ("InitialAssignments", f'<initialAssignment symbol="i">{math(ap(RATE_OF, "y"))}</initialAssignment>'),
+            ("Rules", rule("rate", "y", ap("minus", ap("times", "k", "y")))),
+            ("Events", event(ap("geq", TIME, 1.75), {"s": ap(RATE_OF, "y")})),
+        ),
+        {"y": 2 * E, "s": np.where(STEP, -np.exp(-0.875), 0.0), "i": np.full(9, -1.0)},
+        "",
+        "",
+    ),
+    "00030": (
+        "BoolNumericSwap, RateRule, EventNoDelay",
+        document(
+            ("Parameters", parameter("x", 0.0, "false") + parameter("y", 0.0, "false") + parameter("z", None, "false")),
+            (
+                "Rules",
+                rule("rate", "x", "<true/>")
+                + rule("assignment", "z", ap("plus", ap("gt", TIME, 1.75), ap("and", "x", 1.0), 1.0)),
+            ),
+            ("Events", event(ap("max", 0.0, ap("geq", TIME, 1.75)), {"y": ap("not", 0.0)})),
+        ),
+        {"x": T, "y": np.where(STEP, 1.0, 0.0), "z": 1 + (T > 1.75) + (T > 0)},
+        "",
+        "",
+    ),
+    "00031": (
+        "NoMathML, RateRule, AssignmentRule, EventNoDelay, InitialAssignment",
+        document(
+            ("Parameters", "".join(parameter(name, 3.0, "false") for name in "abcd")),
+            ("InitialAssignments", '<initialAssignment symbol="a"/>'),
+            ("Rules", '<rateRule variable="a"/><assignmentRule variable="b"/><algebraicRule/>'),
+            (
+                "Events",
+                '<event useValuesFromTriggerTime="true"><trigger initialValue="true" persistent="true"/>'
+                '<listOfEventAssignments><eventAssignment variable="c">'
+                + math(leaf(9.0))
+                + "</eventAssignment></listOfEventAssignments></event>"
+                + '<event useValuesFromTriggerTime="true"><trigger initialValue="true" persistent="true">'
+                + math(ap("geq", TIME, 1.75))
+                + "</trigger><priority/><delay/>"
+                + '<listOfEventAssignments><eventAssignment variable="c"/><eventAssignment variable="d">'
+                + math(leaf(5.0))
+                + "</eventAssignment></listOfEventAssignments></event>",
+            ),
+        ),
+        {"a": np.full(9, 3.0), "b": np.full(9, 3.0), "c": np.full(9, 3.0), "d": np.where(STEP, 5.0, 3.0)},
+        "",
+        "",
+    ),
+    "00032": (
+        "CSymbolAvogadro, AssignmentRule",
+        document(
+            ("Parameters", parameter("y", None, "false")),
+            ("Rules", rule("assignment", "y", ap("divide", AVOGADRO, 1e23))),
+        ),
+        {"y": np.full(9, 6.02214179)},
+        "",
+        "",
+    ),
+    "00033": (
+        "ReversibleReaction, NonUnityStoichiometry",
+        document(
+            ("Compartments", compartment(1.0)),
+            ("Species", AB),
+            ("Parameters", K),
+            (
+                "Reactions",
+                reaction(
+                    "J",
+                    ['<speciesReference species="A" stoichiometry="2" constant="true"/>'],
+                    ["B"],
+                    ap("times", "C", ap("minus", ap("times", 0.25, "A"), ap("times", "k", "B"))),
+                ),
+            ),
+        ),
+        {"A": 1.5 + 1.5 * np.exp(-T), "B": 0.75 - 0.75 * np.exp(-T)},
+        "",
+        "A, B",
+    ),
+    "00034": (
+        "ConstantSpecies, MultiCompartment",
+        document(
+            ("Compartments", compartment(2.0) + '<compartment id="D" size="4" constant="true" spatialDimensions="2"/>'),
+            (
+                "Species",
+                species("A", 3.0, boundary="true", constant="true")
+                + species("B", 0.0).replace('compartment="C"', 'compartment="D"'),
+            ),
+            ("Parameters", K),
+            ("Reactions", reaction("J", ["A"], ["B"], ap("times", "k", "A"))),
+        ),
+        {"A": np.full(9, 1.5), "B": 0.75 * T / 4},
+        "",
+        "A, B",
+    ),
+    "00035": (
+        "EventT0Firing, EventUsesTriggerTimeValues, EventWithDelay",
+        document(
+            CLOCK,
+            ("Rules", RISE),
+            ("Events", event(ap("geq", TIME, 0.0), {"x": ap("plus", "x", 2.0)}, delay=1.75, initial="false")),
+        ),
+        {"x": np.where(STEP, T + 0.25, T)},
+        "",
+        "",
+    ),
+    "00036": (
+        "SpeciesReferenceInMath, AssignedConstantStoichiometry, InitialAssignment",
+        document(
+            ("Compartments", compartment(1.0)),
+            ("Species", AB),
+            ("Parameters", K + parameter("y", None, "false")),
+            (
+                "InitialAssignments",
+                f'<initialAssignment symbol="n">{math(ap("times", 2.0, "k", 3.0))}</initialAssignment>',
+            ),
+            ("Rules", rule("assignment", "y", ap("times", "n", 10.0))),
+            (
+                "Reactions",
+                reaction(
+                    "J", ["A"], ['<speciesReference id="n" species="B" constant="true"/>'], ap("times", "C", "k", "A")
+                ),
+            ),
+        ),
+        {"A": 3 * E, "B": 9 - 9 * E, "y": np.full(9, 30.0)},
+        "A, B",
+        "",
+    ),
+    "00037": (
+        "FunctionDefinition, UncommonMathML",
+        document(
+            (
+                "FunctionDefinitions",
+                f'<functionDefinition id="g">{math("<lambda><bvar><ci>u</ci></bvar>" + ap("times", "u", "u") + "</lambda>")}</functionDefinition>'
+                f'<functionDefinition id="f">{math("<lambda><bvar><ci>u</ci></bvar>" + ap("plus", ap("<ci>g</ci>", "u"), 1.0) + "</lambda>")}</functionDefinition>',
+            ),
+            (
+                "Parameters",
+                parameter("y", None, "false") + parameter("z", None, "false") + parameter("w", None, "false"),
+            ),
+            (
+                "Rules",
+                rule("assignment", "y", ap("<ci>f</ci>", TIME))
+                + rule(
+                    "assignment",
+                    "z",
+                    ap("plus", ap("sech", TIME), ap("arccsc", 2.0), ap("log", "<logbase><cn>2</cn></logbase>", 8.0)),
+                )
+                + rule("assignment", "w", ap("implies", ap("gt", TIME, 1.75), ap("lt", TIME, 3.75))),
+            ),
+        ),
+        {"y": T**2 + 1, "z": 1 / np.cosh(T) + np.arcsin(0.5) + 3, "w": np.where((T > 1.75) & (T >= 3.75), 0.0, 1.0)},
+        "",
+        "",
+    ),
+    "00038": (
+        "0D-Compartment, Amount",
+        document(
+            ("Compartments", '<compartment id="C" constant="true" spatialDimensions="0"/>'),
+            ("Species", species("A", 3.0, only="true")),
+            ("Parameters", K),
+            ("Reactions", reaction("J", ["A"], [], ap("times", "k", "A"))),
+        ),
+        {"A": 3 * E},
+        "A",
+        "",
+    ),
+    "00039": (
+        "CSymbolDelay, EventNoDelay, EventWithDelay",
+        document(
+            (
+                "Parameters",
+                "".join(parameter(n, v, "false") for n, v in (("x", 0.0), ("y", 0.0), ("w", 0.0)))
+                + parameter("z", None, "false"),
+            ),
+            ("Rules", rule("rate", "x", leaf(1.0)) + rule("assignment", "z", ap(DELAY, "x", 1.0))),
+            (
+                "Events",
+                event(ap("geq", ap(DELAY, "x", 1.0), 0.75), {"y": ap(DELAY, "x", 1.5)})
+                + event(ap("geq", "z", 1.25), {"w": "z"}, delay=0.5, then="false"),
+            ),
+        ),
+        {"y": np.where(STEP, 0.25, 0.0), "z": np.maximum(T - 1, 0), "w": np.where(T >= 2.75, 1.75, 0.0)},
+        "",
+        "",
+    ),
+    "00040": (
+        "RandomEventExecution, EventPriority, EventIsNotPersistent",
+        document(
+            (
+                "Parameters",
+                parameter("s", None, "false")
+                + "".join(parameter(n, 0.0, "false") for n in ("q", "r", "last", "biased")),
+            ),
+            ("Rules", rule("assignment", "s", ap("plus", "q", "r"))),
+            (
+                "Events",
+                "".join(
+                    event(
+                        ap("geq", ap("minus", TIME, "last"), 0.0078125),
+                        {"last": TIME, one: ap("plus", one, 1.0)},
+                        priority=1.0,
+                        persistent="false",
+                    )
+                    for one in ("q", "r")
+                )
+                + event(ap("geq", ap("abs", ap("minus", "q", "r")), 90.0), {"biased": 1.0}),
+            ),
+        ),
+        {"s": 128 * T, "biased": np.zeros(9)},
+        "",
+        "",
+    ),
+    "00041": (
+        "InitialAssignment, Parameter, infinite numbers",
+        document(
+            ("Parameters", parameter("p", "INF") + parameter("n") + parameter("u") + parameter("y", None, "false")),
+            (
+                "InitialAssignments",
+                f'<initialAssignment symbol="n">{math(ap("minus", "<infinity/>"))}</initialAssignment>'
+                f'<initialAssignment symbol="u">{math("<notanumber/>")}</initialAssignment>',
+            ),
+            ("Rules", rule("assignment", "y", ap("min", ap("times", "<pi/>", "<exponentiale/>"), "p"))),
+        ),
+        {"p": np.full(9, np.inf), "n": np.full(9, -np.inf), "u": np.full(9, np.nan), "y": np.full(9, np.pi * np.e)},
+        "",
+        "",
+    ),
 }
 
 UNSUPPORTED = {
     "90001": ("AlgebraicRule", document(("Parameters", parameter("x", 1.0, "false")), ("Rules", f"<algebraicRule>{math(ap('minus', 'x', TIME))}</algebraicRule>")), "an algebraic rule"),
     "90002": ("FastReaction", document(("Compartments", '<compartment id="C" size="1"/>'), ("Species", '<species id="A" compartment="C" initialAmount="3"/>'), ("Reactions", f'<reaction id="J" fast="true"><listOfReactants><speciesReference species="A"/></listOfReactants><kineticLaw>{math(leaf("A"))}</kineticLaw></reaction>'), head=L2), "a fast reaction"),
-    "90003": ("RateOf", document(("Parameters", parameter("x", 1.0, "false") + parameter("y", None, "false")), ("Rules", rule("rate", "x", leaf(2.0)) + rule("assignment", "y", ap(RATE_OF, "x")))), "rateOf|r"),
+    "90003": ("CSymbolDelay", document(("Parameters", parameter("x", 1.0, "false") + parameter("y", 0.0, "false") + parameter("z", None, "false")), ("Rules", rule("rate", "x", leaf(2.0)) + rule("assignment", "z", ap(DELAY, ap(DELAY, "x", 1.0), 1.0)))), "delay"),
 }  # fmt: skip
 
 

@@ -1,11 +1,14 @@
 """PEtab: written without a complaint of its library, read back, fitted by pyPESTO with our gradient."""
 
+import json
 import math
 
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from abscopal.cli.main import app
 from abscopal.domain.errors import InputError, UnsupportedError
 from abscopal.domain.regimen import Regimen
 from abscopal.simulation.events import Event
@@ -141,8 +144,8 @@ def test_arms_of_regimens(tmp_path):
 @pytest.mark.parametrize(
     ("table", "old", "new", "found"),
     [
-        ("measurements.tsv", "amount\tuntreated", "nobody\tuntreated", "petab"),
-        ("measurements.tsv", "untreated", "nobody", "petab"),
+        ("measurements.tsv", "amount\tuntreated", "nobody\tuntreated", "line 2 of measurements.tsv.*'nobody'"),
+        ("measurements.tsv", "two_fractions", "nobody", "line 18 of measurements.tsv.*simulationConditionId 'nobody'"),
         ("parameters.tsv", "alpha", "alpa", "petab|alpa"),
         ("conditions.tsv", "event_1_mg", "nobody", "petab|nobody"),
         ("observables.tsv", "\tA\t", "\tnobody\t", "petab|nobody"),
@@ -182,3 +185,50 @@ def test_what_cannot_be_written_is_refused(tmp_path):
     with pytest.raises(InputError, match="even without its arguments"):
         write_petab(tmp_path, decay(), arms, one, {"amount": Observable("A", 0.1)}, {"k": Estimated(0.1, 1)})
     assert forced_predator().impulses == ()
+
+
+def run(*words):
+    return CliRunner().invoke(app, ["interchange", *map(str, words)])
+
+
+def test_commands_write_own_data_check_it_and_fit_it(tmp_path):
+    pytest.importorskip("pypesto", reason="pyPESTO comes with the extra 'inference'")
+    (tmp_path / "rt.toml").write_text("fraction_days = [7, 8]\nfraction_doses = [8, 8]\n")
+    (tmp_path / "none.toml").write_text("")
+    table = tmp_path / "data.csv"
+    table.write_text("arm,observable,day,value\nrt,volume,12,30\nrt,volume,16,20\nnone,volume,12,250\n")
+    given = ["--arm", f"rt={tmp_path / 'rt.toml'}", "--arm", f"none={tmp_path / 'none.toml'}", "--data", table,
+             "--observe", "volume=V_0:0.2:log", "--estimate", "aT:0.01:1"]  # fmt: skip
+    made = run("petab-export", tmp_path / "p", *given)
+    assert made.exit_code == 0, made.output
+    told = json.loads(run("petab-check", tmp_path / "p" / "problem.yaml", "--json").stdout)
+    assert (told["conditions"], told["measurements"], told["parameters"]) == (["rt", "none"], 3, ["aT"])
+    out = tmp_path / "fit.csv"
+    fit = json.loads(run("petab-run", tmp_path / "p" / "problem.yaml", "--starts", 2, "--out", out, "--json").stdout)
+    assert fit["objective"] <= told["objective_at_nominal"]
+    assert out.read_text().startswith("parameter,value\naT,")
+    for wrong in (
+        ["--observe", "volume=V_0:0:log"],
+        ["--observe", "V_0"],
+        ["--estimate", "aT:1:0.1"],
+        ["--estimate", "aT"],
+    ):
+        assert isinstance(run("petab-export", tmp_path / "q", *given[:-4], *wrong).exception, InputError)
+
+
+def test_command_writes_the_numeric_rows_of_the_calibration(tmp_path):
+    shown = run("petab-export", tmp_path)
+    assert shown.exit_code == 0, shown.output
+    lines = (tmp_path / "measurements.tsv").read_text(encoding="utf-8").splitlines()
+    assert len(lines) > 20
+    assert any("value_dX" in line for line in lines)
+
+
+def test_bad_files_are_answered_with_the_line(tmp_path):
+    path = write_petab(tmp_path, decay(), ARMS, measured(), OBSERVABLES, ESTIMATED)
+    file = tmp_path / "measurements.tsv"
+    file.write_text(file.read_text().replace("amount\tone", "amuont\tone", 1))
+    wrong = run("petab-check", path).exception
+    assert isinstance(wrong, InputError)
+    assert "line 10 of measurements.tsv" in wrong.doing
+    assert "'amuont'" in wrong.found

@@ -143,7 +143,7 @@ def test_an_even_tumour_in_parts_answers_as_one_dose(matrix: InfluenceMatrix) ->
     assert parts.shares.sum() == pytest.approx(1)
     whole, split = respond([one], setup, draws), respond_in_parts({("a", 25): parts})([one], setup, draws)
     for name in ("local", "distant", "gain", "control"):
-        np.testing.assert_allclose(getattr(split, name), getattr(whole, name), rtol=1e-4, atol=1e-7)
+        np.testing.assert_allclose(getattr(split, name), getattr(whole, name), rtol=1e-9)
 
 
 def test_a_cold_part_costs_local_control(matrix: InfluenceMatrix) -> None:

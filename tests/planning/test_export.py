@@ -1,5 +1,6 @@
 """A planned dose as DICOM: the set is complete, says what it is, and comes back to the same histograms."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from abscopal.dose.dicom.source import source_study
 from abscopal.dose.dicom.write import Conversion, StudyRecord, write_case
 from abscopal.dose.dvh import compute_dvh
 from abscopal.dose.structures import Structure, occupancy
-from abscopal.planning.export import beams_of, export_plan, plan_study, planned_identity, target_centre
+from abscopal.planning.export import PlannedDose, export_plan, plan_study, planned_identity, target_centre
 from abscopal.planning.influence import Bixels, InfluenceMatrix, Prescription, from_arrays
+from abscopal.planning.navigate import Navigator
 from tests.dose.test_conformance import missing
 from tests.dose.test_write import small_record, square
 
@@ -56,7 +58,8 @@ WEIGHTS = np.array([1.0, 2.0, 0.0, 3.0, 1.0, 0.0, 0.5, 0.5, 0.5, 0.0, 0.0, 0.0])
 
 
 def study(case: Case, planned: InfluenceMatrix, **options: object) -> StudyRecord:
-    return plan_study(case, planned, WEIGHTS, identity=planned_identity(when=WHEN), **options)
+    made = PlannedDose.of_weights(planned, WEIGHTS)
+    return plan_study(case, made, identity=planned_identity(when=WHEN), **options)
 
 
 def test_the_set_is_complete_by_the_standard_and_refers_to_itself(
@@ -96,23 +99,33 @@ def test_the_histograms_come_back(case: Case, planned: InfluenceMatrix, tmp_path
 
 
 def test_beams_state_angles_extents_and_shares_of_dose(planned: InfluenceMatrix) -> None:
-    first, second = beams_of(planned, WEIGHTS)
+    first, second = PlannedDose.of_weights(planned, WEIGHTS).beams
     assert (first.gantry, first.couch, second.gantry, second.couch) == (30.0, 0.0, 330.0, 15.0)
     assert first.jaws == ((-10.0, 10.0), (-15.0, 5.0))
     assert second.jaws == ((-10.0, 0.0), (-15.0, 15.0))
     assert first.meterset is None
-    centre = target_centre(planned)
+    centre = target_centre(planned.region("PTV"), planned.shape, planned.affine)
     total = float(planned.dose(WEIGHTS).sample(centre[None, :])[0])
     assert (first.dose_gy + second.dose_gy) * 5 == pytest.approx(total)
     alone = np.where(np.arange(12) < 6, WEIGHTS, 0.0)
-    assert [beam.name for beam in beams_of(planned, alone)] == ["Beam 1"]
+    assert [beam.name for beam in PlannedDose.of_weights(planned, alone).beams] == ["Beam 1"]
 
 
 def test_bixels_without_a_place_make_an_open_field(planned: InfluenceMatrix) -> None:
     table = Bixels.of_beams([0.0, 90.0], [6, 6])
-    (first, _) = beams_of(planned.__class__(**{**planned.__dict__, "bixels": table}), WEIGHTS)
+    (first, _) = PlannedDose.of_weights(replace(planned, bixels=table), WEIGHTS).beams
     assert first.jaws == ((-200.0, 200.0), (-200.0, 200.0))
     assert first.energy_mv is None
+
+
+def test_without_angles_the_plan_states_no_beam(case: Case, planned: InfluenceMatrix, tmp_path: Path) -> None:
+    unknown = np.full(12, np.nan)
+    table = Bixels(planned.bixels.beam, *(unknown.copy() for _ in range(5)))
+    export_plan(tmp_path, study(case, replace(planned, bixels=table)))
+    plan = pydicom.dcmread(tmp_path / "rtplan.dcm")
+    assert missing(plan) == []
+    assert "BeamSequence" not in plan
+    assert read_case(tmp_path).plan.n_fractions == 5
 
 
 def test_extra_structures_get_free_numbers_and_are_read_back(
@@ -128,9 +141,20 @@ def test_extra_structures_get_free_numbers_and_are_read_back(
     assert "Vertex_1" in read_case(tmp_path).structures
 
 
+def test_a_plan_between_plans_is_written_like_any_other(case: Case, planned: InfluenceMatrix, tmp_path: Path) -> None:
+    plans = {"a": WEIGHTS, "b": np.where(planned.bixels.beam == 0, 0.0, 6.0)}
+    mix = PlannedDose.of_mix(Navigator.from_plans(planned, plans), {"a": 1, "b": 3})
+    assert [beam.gantry for beam in mix.beams] == [30.0, 330.0]
+    for path in export_plan(tmp_path, plan_study(case, mix)):
+        assert missing(pydicom.dcmread(path)) == []
+    expected = 0.25 * planned.voxel_dose(plans["a"]) + 0.75 * planned.voxel_dose(plans["b"])
+    inside = read_case(tmp_path).dose.values.ravel() > 0
+    np.testing.assert_allclose(read_case(tmp_path).dose.values.ravel()[inside], expected[inside], rtol=1e-4)
+
+
 def test_other_weights_have_other_uids_and_the_same_the_same(case: Case, planned: InfluenceMatrix) -> None:
     first, again = study(case, planned), study(case, planned)
-    other = plan_study(case, planned, 2 * WEIGHTS)
+    other = plan_study(case, PlannedDose.of_weights(planned, 2 * WEIGHTS))
     assert first.seed == again.seed != other.seed
 
 
@@ -138,7 +162,8 @@ def test_filed_with_its_study_it_keeps_identity_and_images(
     source: Path, case: Case, planned: InfluenceMatrix, tmp_path: Path
 ) -> None:
     images, identity = source_study(source, case.ct)
-    record = plan_study(case, planned, WEIGHTS, identity=identity, images=images, conversions=())
+    made = PlannedDose.of_weights(planned, WEIGHTS)
+    record = plan_study(case, made, identity=identity, images=images, conversions=())
     files = export_plan(tmp_path, record)
     assert [path.name for path in files] == ["rtstruct.dcm", "rtplan.dcm", "rtdose.dcm"]
     first = pydicom.dcmread(source / "ct_001.dcm")
@@ -167,13 +192,13 @@ def test_without_asking_no_identifier_of_the_source_is_written(
 
 def test_what_cannot_be_written_is_refused(case: Case, planned: InfluenceMatrix, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="all zero"):
-        plan_study(case, planned, 0 * WEIGHTS)
+        PlannedDose.of_weights(planned, 0 * WEIGHTS)
     with pytest.raises(InputError, match="17 characters"):
         study(case, planned, label="x" * 17)
     with pytest.raises(InputError, match="without a CT"):
-        plan_study(case.__class__(**{**case.__dict__, "ct": None}), planned, WEIGHTS)
+        study(replace(case, ct=None), planned)
     with pytest.raises(InputError, match="frames of reference"):
-        plan_study(case, planned.__class__(**{**planned.__dict__, "frame_of_reference_uid": "9.9"}), WEIGHTS)
+        study(case, replace(planned, frame_of_reference_uid="9.9"))
     twice = (Conversion("EQD2", 3.0), Conversion("EQD2", 3.0))
     with pytest.raises(InputError, match="twice"):
         export_plan(tmp_path / "x", study(case, planned, conversions=twice))

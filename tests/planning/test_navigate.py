@@ -45,6 +45,15 @@ def test_linear_figures_are_those_of_the_mixed_weights(
     np.testing.assert_allclose(made.dose.values.ravel(), np.where(inside, dose, 0.0), rtol=1e-5, atol=1e-6)
 
 
+def test_as_a_matrix_it_has_the_plans_for_columns(navigator: Navigator, matrix: InfluenceMatrix) -> None:
+    made = navigator.as_matrix()
+    mix = np.array([0.1, 0.2, 0.3, 0.4])
+    dose, expected = made.voxel_dose(mix), matrix.voxel_dose(navigator.weights_at(mix))
+    for name, region in matrix.regions.items():
+        np.testing.assert_allclose(dose[region.voxels], expected[region.voxels], rtol=1e-5)
+        assert made.mean_row(name) @ mix == pytest.approx(region.mean(expected), rel=1e-5)
+
+
 def test_curves_and_dose_at_volume_agree_with_the_histogram_of_the_same_voxels(
     navigator: Navigator, matrix: InfluenceMatrix
 ) -> None:

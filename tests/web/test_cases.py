@@ -140,4 +140,42 @@ def test_tables_of_other_kinds_are_refused(client):
     assert client.post("/api/files?suffix=.pkl", content=b"x").status_code == 422
     assert client.post("/api/files?suffix=.csv", content=b"\xff\xfe\x00").status_code == 422
     kept = client.post("/api/files?suffix=.csv", content=b"age,sex\n1,f\n").json()
-    assert kept["columns"] == ["age", "sex"]
+    assert [(one["name"], one["field"], one["unit"]) for one in kept["columns"]] == [
+        ("age", "age", "year"), ("sex", "sex", ""),
+    ]  # fmt: skip
+
+
+def test_cases_of_a_server_that_was_killed_are_deleted_by_the_next(tmp_path):
+    import os
+    import subprocess
+    import sys
+
+    from abscopal.web.shelf import HELD, Shelf
+    from tests.web.conftest import settings
+
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left, running = tmp_path / f"{HELD}{ended.pid}-x", tmp_path / f"{HELD}{os.getpid()}-x"
+    for folder in (left, running):
+        (folder / "case").mkdir(parents=True)
+    shelf = Shelf(settings(tmp_path))
+    assert not left.exists()
+    assert running.exists()
+    assert shelf.folder.parent == tmp_path
+    assert shelf.folder.stat().st_mode & 0o077 == 0
+
+
+def test_a_full_disk_is_said_and_nothing_is_kept(client, app, monkeypatch):
+    import errno
+    import os
+    from pathlib import Path
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    answer = client.post("/api/files", params={"suffix": ".csv"}, content=b"age\n50\n")
+    assert answer.status_code == 507
+    assert "No space left" in answer.json()["found"]
+    monkeypatch.undo()
+    assert client.post("/api/files", params={"suffix": ".csv"}, content=b"age\n50\n").status_code == 201

@@ -61,7 +61,7 @@ def _serious(page):
 @pytest.mark.parametrize(
     "tab",
     ["Case", "Window sliders", "Assess", "Window", "Regimens", "Blood & lymphocytes", "Toxicity", "Stratify", "Trials",
-     "Knowledge", "Jobs"],
+     "Published models", "Interchange", "Knowledge", "Jobs"],
 )  # fmt: skip
 def test_every_tab_opens_and_is_accessible(page, tab):
     _go(page, tab)

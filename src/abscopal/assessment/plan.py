@@ -53,7 +53,7 @@ def plan_course(case: Case, patient: Patient) -> Course:
     """
     plan = _usable(case.plan)
     n, dose = int(plan.n_fractions or 0), float(plan.prescription_gy or 0) / int(plan.n_fractions or 1)
-    alpha_beta, alpha_beta_origin = _alpha_beta(patient)
+    alpha_beta, alpha_beta_origin = tumour_alpha_beta(patient)
     beam_on, beam_on_origin = _beam_on(plan, patient)
     therapy = patient.radiotherapy
     regimen = Regimen.equal_fractions(
@@ -108,7 +108,8 @@ def _usable(plan: PlanFacts | None) -> PlanFacts:
     return plan
 
 
-def _alpha_beta(patient: Patient) -> tuple[float, str]:
+def tumour_alpha_beta(patient: Patient) -> tuple[float, str]:
+    """α/β of the patient's tumour [Gy], and where it comes from."""
     given = patient.radiotherapy.alpha_beta
     if given is not None:
         return given, "patient.toml"

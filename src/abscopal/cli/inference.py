@@ -71,25 +71,3 @@ def evidence(
         return
     table = [(v, s, f"{d[0]}/{d[1]}", f"{n[0]}/{n[1]}", f"{g:.1f}") for v, s, d, n, g in rows]
     print_table("Evidence rows", ("variant", "rows", "directions right", "numbers covered", "log score"), table)
-
-
-@app.command()
-def petab(folder: Annotated[Path, typer.Argument(help="Folder to write the problem into.")]) -> None:
-    """Write the volume rows of the calibration as a PEtab problem, for other tools."""
-    from abscopal.inference.petab_parts import petab_parts
-    from abscopal.interchange.petab_write import Estimated, Observable, write_petab
-
-    parts = petab_parts()
-    written = write_petab(
-        folder,
-        parts.model,
-        parts.arms,
-        parts.measurements,
-        {name: Observable(name.split("_e")[0], sd, "log") for name, sd in parts.noise.items()},
-        {
-            name: Estimated(low, high, "log" if name in parts.log_priors else "lin", parts.log_priors.get(name))
-            for name, (low, high) in parts.bounds.items()
-        },
-        horizon=float(parts.measurements["day"].max()),
-    )
-    screen().print(f"wrote {written.name}")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from abscopal.cli import fhir
+from abscopal.cli import fhir, petab
 from abscopal.cli.console import JsonOption, plain, print_json, print_table, progress_bars, screen
 from abscopal.cli.window import IntervalOption, OffOption
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from abscopal.equations.model import Model
 
 app = typer.Typer(no_args_is_help=True, help="Models and experiments in the formats of other programs.")
+petab.add_to(app)
 fhir.add_to(app)
 
 DoseOption = Annotated[float, typer.Option(min=0, max=100, help="Dose per fraction [Gy].")]

@@ -1,5 +1,6 @@
 """What is given to a patient and when: fractions of radiation and doses of drug."""
 
+import json
 from collections.abc import Sequence
 from typing import Annotated, Self
 
@@ -101,6 +102,13 @@ class Regimen(BaseModel):
         """Day of the last event, radiation or drug; 0 for an empty regimen."""
         days = [*self.fraction_days, *(dose.day for dose in self.drug_doses)]
         return max(days, default=0.0)
+
+    def to_toml(self) -> str:
+        """The text of a file that holds this regimen."""
+        lines = [f"fraction_days = {list(self.fraction_days)}", f"fraction_doses = {list(self.fraction_doses)}  # Gy"]
+        for dose in self.drug_doses:
+            lines += ["", "[[drug_doses]]", f"drug = {json.dumps(dose.drug)}", f"mg = {dose.mg}", f"day = {dose.day}"]
+        return "\n".join(lines) + "\n"
 
     def without_radiation(self) -> Self:
         """The same drugs with no radiation."""

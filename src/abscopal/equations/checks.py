@@ -188,13 +188,11 @@ def _check_updates(model: "Model", units: dict[str, str], doing: str) -> None:
         arguments = {argument.name: argument.unit for argument in model.impulse(update.impulse).arguments}
         known = {**units, **arguments}
         known = _Any(known) if isinstance(units, _Any) else known
-        for delay in model.delays:
-            known.pop(delay.name)
         _check_expression(update.expression, states[update.state], known, update.label, doing)
 
 
 def check_past_and_conditions(model: "Model", units: dict[str, str], doing: str) -> None:
-    """Delays of what is known without them, by a time made of parameters; conditions without the past."""
+    """Delays of what is known without them, by a time made of parameters; conditions."""
     kind = type(units)
     parameters = kind({parameter.name: parameter.unit for parameter in model.pieces.parameters})
     present = kind({name: unit for name, unit in units.items() if name not in {d.name for d in model.delays}})
@@ -226,7 +224,7 @@ def check_past_and_conditions(model: "Model", units: dict[str, str], doing: str)
         for compared in condition.when.atoms(Relational):
             parts.append((compared.args[0] - compared.args[1], ""))  # type: ignore[operator]
         for part, wanted in parts:
-            _check_expression(part, wanted, present, label, doing)
+            _check_expression(part, wanted, units, label, doing)
 
 
 class _Any(dict[str, str]):

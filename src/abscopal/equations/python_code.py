@@ -42,7 +42,7 @@ class PythonFunctions:
         NumPy: states and parameters may be arrays over patients.
 
     In a model with delays, values of the past are one more argument: `rates` take (y, t, past), `quantities` and
-    `array_rates` take (y, t, parameters, past).
+    `array_rates` take (y, t, parameters, past); the arguments of `impulses` end with them.
     """
 
     rates: Callable[[Sequence[float]], Rates]
@@ -58,7 +58,7 @@ def python_functions(model: Model) -> PythonFunctions:
     """Compile the model to Python; cached by the model's digest."""
     made = algebra(model)
     rates = _flat(made, made.rates)
-    past = [symbol(delay.name) for delay in model.delays] or None
+    past = _past(model) or None
     entries = made.jacobian()
     start = _compile(made, made.initial)
     arguments = [list(made.states), TIME, list(made.parameters), *([past] if past else [])]
@@ -74,11 +74,31 @@ def python_functions(model: Model) -> PythonFunctions:
     )
 
 
-def scalar_functions(model: Model, expressions: Sequence[sp.Basic]) -> Callable[[Sequence[float]], Rates]:
-    """Compile further expressions of a model's states, quantities, parameters and time: `bind(p) -> f(y, t)`."""
+def scalar_functions(
+    model: Model, expressions: Sequence[sp.Basic], *, past: bool = False
+) -> Callable[[Sequence[float]], Any]:
+    """Compile further expressions of a model's states, quantities, parameters and time.
+
+    Parameters
+    ----------
+    model : Model
+    expressions : sequence of expression
+    past : bool
+        Whether they may use values of the past.
+
+    Returns
+    -------
+    callable
+        `bind(p) -> f(y, t)`, or with `past` `bind(p) -> f(y, t, values of the past)`.
+    """
     made = algebra(model)
-    bound: Callable[[Sequence[float]], Rates] = _compile(made, _flat(made, list(expressions)))  # type: ignore[arg-type]
+    arguments = _past(model) if past else None
+    bound: Callable[[Sequence[float]], Any] = _compile(made, _flat(made, list(expressions)), arguments=arguments)  # type: ignore[arg-type]
     return bound
+
+
+def _past(model: Model) -> list[sp.Symbol]:
+    return [symbol(delay.name) for delay in model.delays]
 
 
 def _flat(made: Algebra, expressions: Sequence[sp.Expr]) -> list[sp.Expr]:
@@ -92,7 +112,7 @@ def _flat(made: Algebra, expressions: Sequence[sp.Expr]) -> list[sp.Expr]:
 def _impulse(model: Model, made: Algebra, name: str) -> Callable[[Sequence[float]], Updater]:
     changed = {update.state: update.expression for update in model.updates if update.impulse == name}
     after = _flat(made, [changed.get(state.name, state) for state in made.states])
-    arguments = [symbol(argument.name) for argument in model.impulse(name).arguments]
+    arguments = [*(symbol(argument.name) for argument in model.impulse(name).arguments), *_past(model)]
     bind: Callable[[Sequence[float]], Updater] = _compile(made, after, arguments=arguments)
     return bind
 
@@ -134,7 +154,7 @@ _FUNCTIONS = (
     "exp", "log", "tanh", "sqrt", "pow", "erf", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh",
     "asinh", "acosh", "atanh", "floor", "ceil", "gamma", "factorial",
 )  # fmt: skip
-_MATH = {name: getattr(math, name) for name in _FUNCTIONS} | {"math": math}
+_MATH = {name: getattr(math, name) for name in (*_FUNCTIONS, "e", "pi", "inf", "nan")} | {"math": math}
 
 
 def _compile(

@@ -50,6 +50,17 @@ def pypesto() -> Any:
     return _module("pypesto", "making a problem for pyPESTO", "inference")
 
 
+def pypesto_optimize() -> Any:
+    """The module `pypesto.optimize`.
+
+    Raises
+    ------
+    UnsupportedError
+        Without the extra `inference`.
+    """
+    return _module("pypesto.optimize", "fitting by pyPESTO", "inference")
+
+
 def fhir() -> Any:
     """The package of FHIR R4B classes, which `get_fhir_model_class` finds by name.
 

@@ -113,13 +113,15 @@ class PetabProblem:
         """Times of measurements, each once."""
         return np.unique([datum.time for datum in self.data])
 
-    def objective(self, theta: Sequence[float] | FloatArray) -> tuple[float, FloatArray]:
+    def objective(self, theta: Sequence[float] | FloatArray, *, gradient: bool = True) -> tuple[float, FloatArray]:
         """Negative log posterior (likelihood where no prior is given) and its gradient.
 
         Parameters
         ----------
         theta : array, shape (n_parameters,)
             On the scale of each parameter.
+        gradient : bool
+            Whether to solve for the sensitivities too; the gradient is of no use without.
 
         Returns
         -------
@@ -131,7 +133,7 @@ class PetabProblem:
         theta = np.asarray(theta, dtype=np.float64)
         values = [natural(x, unknown.scale) for x, unknown in zip(theta.tolist(), self.unknowns, strict=True)]
         known = {**self.fixed, **dict(zip(self.names, values, strict=True))}
-        result, slots = self._solved(known)
+        result, slots = self._solved(known, gradient)
         if result is None:
             return math.inf, np.zeros(len(theta))
         total, slope = 0.0, np.zeros(len(theta))
@@ -144,7 +146,7 @@ class PetabProblem:
             total, slope[k] = total + part, slope[k] + along
         return total, slope
 
-    def _solved(self, known: Mapping[str, float]) -> tuple[Any, list[tuple[str, list[str]]]]:
+    def _solved(self, known: Mapping[str, float], gradient: bool) -> tuple[Any, list[tuple[str, list[str]]]]:
         """The conditions as patients, and for each parameter of the model the unknowns that it is, by condition."""
         own = {parameter.name for parameter in self.model.parameters}
         set_here = {name for given in self.conditions.values() for name in given}
@@ -155,7 +157,9 @@ class PetabProblem:
         }
         matrix = {name: [_value(cell, known) for cell in row] for name, row in cells.items()}
         slots = [
-            (name, [str(cell) for cell in row]) for name, row in cells.items() if set(map(str, row)) & set(self.names)
+            (name, [str(cell) for cell in row])
+            for name, row in cells.items()
+            if gradient and set(map(str, row)) & set(self.names)
         ]
         last = max([float(self.days[-1]), *(event.day for event in self.events)])
         result = simulate_many(
@@ -198,9 +202,7 @@ def pypesto_problem(problem: PetabProblem) -> Any:
     """
     library = pypesto()
     low, high = problem.bounds
-    objective = library.Objective(
-        fun=lambda theta: problem.objective(theta)[0], grad=lambda theta: problem.objective(theta)[1]
-    )
+    objective = library.Objective(fun=problem.objective, grad=True)
     scales = [unknown.scale for unknown in problem.unknowns]
     return library.Problem(objective=objective, lb=low, ub=high, x_names=problem.names, x_scales=scales)
 

@@ -41,6 +41,7 @@ def read_petab(path: Path) -> PetabProblem:
     model_file = _checked_files(path)
     try:
         problem = petab().Problem.from_yaml(path)
+        _require_known_ids(problem, path)
         require_lint(problem)
     except (ValueError, KeyError, TypeError, AssertionError) as exc:
         raise _wrong(path.name, str(exc)[:300]) from exc
@@ -80,6 +81,28 @@ def _checked_files(path: Path) -> str:
             raise _wrong(path.name, f"the file {str(name)[:80]!r}, which is not in its folder")
         _text(path.parent / name)
     return str(model_file)
+
+
+def _require_known_ids(problem: Any, path: Path) -> None:
+    """Refuse identifiers of the measurements that no other table has, with file and line.
+
+    The library says that a table does not fit; it does not say in which line.
+    """
+    if problem.measurement_df is None or problem.observable_df is None or problem.condition_df is None:
+        return
+    tables = (
+        ("observableId", problem.observable_df.index), ("simulationConditionId", problem.condition_df.index),
+        ("preequilibrationConditionId", problem.condition_df.index),
+    )  # fmt: skip
+    name = yaml().safe_load(_text(path))["problems"][0]["measurement_files"][0]
+    for k, (_, row) in enumerate(problem.measurement_df.iterrows()):
+        for column, known in tables:
+            found = _text_of(row, column)
+            if found and found not in known:
+                raise InputError(
+                    doing=f"reading line {k + 2} of {name}", found=f"the unknown {column} {found[:80]!r}",
+                    expected=" or ".join(map(str, known[:8])), try_="correcting that line",
+                )  # fmt: skip
 
 
 def _text(path: Path) -> str:

@@ -1,9 +1,10 @@
 """A calibration problem as PEtab version 1: model, conditions, observables, data and parameters in one folder."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import pandas as pd
 import sympy as sp
@@ -135,14 +136,37 @@ def write_petab(
 
 
 def require_lint(problem: Any) -> None:
-    """Refuse a problem that the PEtab library finds wrong."""
-    if petab().lint_problem(problem):
+    """Refuse a problem that the PEtab library finds wrong, with what it says of each table."""
+    with _Complaints() as complaints:
+        is_wrong = petab().lint_problem(problem)
+    if is_wrong:
         raise InputError(
             doing="checking a PEtab problem",
-            found="what petablint reports above",
+            found="; ".join(complaints.said)[:600] or "a problem that petablint refuses",
             expected="tables that fit the model and each other",
             try_="petablint problem.yaml",
         )
+
+
+class _Complaints(logging.Handler):
+    """Keeps what the PEtab library reports as wrong, in place of printing it."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.said: list[str] = []
+
+    def __enter__(self) -> Self:
+        self.log = logging.getLogger("petab")
+        self.before = (self.log.handlers, self.log.propagate)
+        self.log.handlers, self.log.propagate = [self], False
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.log.handlers, self.log.propagate = self.before
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep one message."""
+        self.said.append(" ".join(record.getMessage().split()))
 
 
 def _check(

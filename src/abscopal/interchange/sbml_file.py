@@ -82,7 +82,7 @@ def _refuse_constructs(model: Any) -> None:
     """Refuse what cannot be written as rates and values; before a conversion, which would drop it silently."""
     rules = [model.getRule(k) for k in range(model.getNumRules())]
     reactions = [model.getReaction(k) for k in range(model.getNumReactions())]
-    found = [("algebraicRule", rule, "an algebraic rule") for rule in rules if rule.isAlgebraic()]
+    found = [("algebraicRule", rule, "an algebraic rule") for rule in rules if rule.isAlgebraic() and rule.isSetMath()]
     found += [("reaction", one, "a fast reaction") for one in reactions if one.isSetFast() and one.getFast()]
     for kind, element, what in found:
         raise UnsupportedError(

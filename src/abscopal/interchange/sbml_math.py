@@ -1,5 +1,6 @@
 """Formulas of SBML as expressions of the model language."""
 
+import math
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import sympy as sp
+from sympy.logic.boolalg import Boolean
 
 from abscopal.domain.errors import InputError, UnsupportedError
 from abscopal.equations.pieces import TIME
@@ -26,6 +28,20 @@ def _log(*args: Any) -> Any:
     return _sympy.log(args[-1]) / _sympy.log(args[0] if len(args) > 1 else 10)
 
 
+def _is_truth(a: Any) -> bool:
+    return isinstance(a, Boolean) and not isinstance(a, sp.Symbol)
+
+
+def _as_number(a: Any) -> Any:
+    """A truth value where a number is meant is 1 or 0 (Level 3 Version 2)."""
+    return _sympy.Piecewise((1, a), (0, True)) if _is_truth(a) else a
+
+
+def _as_truth(a: Any) -> Any:
+    """A number where a truth value is meant is true unless it is zero (Level 3 Version 2)."""
+    return a if _is_truth(a) else _sympy.Ne(a, 0)
+
+
 def _chain(kind: Any) -> Callable[..., Any]:
     return lambda *args: _sympy.And(*(kind(a, b) for a, b in pairwise(args)))
 
@@ -38,9 +54,9 @@ def _xor(*args: Any) -> Any:
 
 
 def _piecewise(*args: Any) -> Any:
-    pairs = [(args[k], args[k + 1]) for k in range(0, len(args) - 1, 2)]
+    pairs = [(_as_number(args[k]), _as_truth(args[k + 1])) for k in range(0, len(args) - 1, 2)]
     if len(args) % 2:
-        pairs.append((args[-1], True))
+        pairs.append((_as_number(args[-1]), True))
     return _sympy.Piecewise(*pairs)
 
 
@@ -112,21 +128,24 @@ class Formulas:
         What each identifier stands for.
     delayed : callable
         (expression, lag) to the symbol of a value of the past.
+    rate_of : callable, optional
+        An identifier to the symbol of its rate of change; without it such rates are refused.
     where : str
         Element and line of the formula at hand, for messages.
     """
 
     symbols: Mapping[str, sp.Basic]
     delayed: Callable[[Any, Any], Any]
+    rate_of: Callable[[str], Any] | None = None
     where: str = field(default="")
 
-    def __call__(self, node: Any, where: str) -> Any:
-        """A formula; `where` names its element and line.
+    def __call__(self, node: Any, where: str, *, is_truth: bool = False) -> Any:
+        """A formula, as a number or a truth value; `where` names its element and line.
 
         Raises
         ------
         InputError
-            No formula, an unknown identifier, a number that is not finite.
+            No formula, an unknown identifier.
         UnsupportedError
             A construct that is not read.
         """
@@ -135,7 +154,8 @@ class Formulas:
             raise InputError(
                 doing=f"reading {where}", found="no formula", expected="a math element", try_="completing the file"
             )
-        return self._read(node)
+        found = self._read(node)
+        return _as_truth(found) if is_truth else _as_number(found)
 
     def _read(self, node: Any) -> Any:
         kind = _kinds()[node.getType()]
@@ -149,6 +169,9 @@ class Formulas:
         }  # fmt: skip
         if kind in fixed:
             return fixed[kind]
+        if kind == "FUNCTION_RATE_OF" and self.rate_of is not None:
+            self._read(node.getChild(0))  # refuses an identifier that is not known
+            return self.rate_of(str(node.getChild(0).getName()))
         parts = [self._read(node.getChild(k)) for k in range(node.getNumChildren())]
         if kind == "FUNCTION_DELAY":
             return self.delayed(*parts)
@@ -159,13 +182,17 @@ class Formulas:
                 expected="the arithmetic, functions and conditions of SBML core",
                 try_="docs/interchange.md, which lists what is not read",
             )
+        if kind.startswith("LOGICAL"):
+            parts = [_as_truth(part) for part in parts]
+        elif kind != "FUNCTION_PIECEWISE":
+            parts = [_as_number(part) for part in parts]
         try:
             return _RULES[kind](*parts)
         except TypeError as exc:
             raise InputError(
                 doing=f"reading {self.where}",
-                found=f"{kind.lower()} with {len(parts)} arguments, or a truth value where a number is meant",
-                expected="a formula in which each part has its kind",
+                found=f"{kind.lower()} with {len(parts)} arguments",
+                expected="as many arguments as it takes",
                 try_="correcting the formula",
             ) from exc
 
@@ -175,12 +202,9 @@ class Formulas:
         if kind == "RATIONAL":
             return sp.Rational(node.getNumerator(), node.getDenominator())
         value = float(node.getReal())
-        if value not in {float("inf"), float("-inf")} and value == value:  # noqa: PLR0124 - a NaN differs from itself
-            return sp.Integer(int(value)) if value == int(value) and abs(value) < 2**53 else expression(value)
-        raise UnsupportedError(
-            doing=f"reading {self.where}", found=f"the number {value}", expected="finite numbers",
-            try_="a large number, or another form of the formula",
-        )  # fmt: skip
+        if not math.isfinite(value):
+            return sp.nan if math.isnan(value) else expression(value)
+        return sp.Integer(int(value)) if value == int(value) and abs(value) < 2**53 else expression(value)
 
     def _name(self, name: str) -> Any:
         if name not in self.symbols:

@@ -12,7 +12,7 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
-from abscopal.domain.errors import InputError, ModelError
+from abscopal.domain.errors import InputError, ModelError, UnsupportedError
 from abscopal.domain.registry import unknown_name
 from abscopal.domain.trajectory import Trajectory
 from abscopal.equations.builder import ModelBuilder
@@ -99,16 +99,18 @@ class _Reader:
     values: dict[str, float | None] = field(default_factory=dict)
     constant: dict[str, bool] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
-    delays: int = 0
+    pasts: set[sp.Symbol] = field(default_factory=set)
+    rates: dict[str, sp.Symbol] = field(default_factory=dict)
 
     def read(self) -> SbmlModel:
         """The whole model."""
         self._collect()
         self.builder = ModelBuilder(self.source.getName() or self.source.getId() or "SBML model", checked_units=False)
-        self.formulas = Formulas({old: symbol(new) for old, new in self.names.items()}, self._delayed)
+        self.formulas = Formulas({old: symbol(new) for old, new in self.names.items()}, self._delayed, self._rate_of)
         self.assigned = {
             str(one.getSymbol()): self.formulas(one.getMath(), _where(one, "initialAssignment", one.getSymbol()))
             for one in _each(self.source.getListOfInitialAssignments())
+            if one.isSetMath()
         }
         self.rule_math = {
             name: self.formulas(rule.getMath(), _where(rule, rule.getElementName(), name))
@@ -119,9 +121,11 @@ class _Reader:
         for one in self.species.values():
             own = self._varies(one.compartment)
             one.amount_state = one.is_concentration and own and one.name not in self.rules
+        self.rate_math = {name: self._rate_math(name) for name in list(self.rates)}
         self.start = self._initial_values()
         self._declare()
         self._events()
+        self._declare_rates()
         try:
             model = self.builder.build()
         except ModelError as exc:
@@ -139,7 +143,8 @@ class _Reader:
     def _collect(self) -> None:
         """Names, values, what is constant, and the rules."""
         for rule in _each(self.source.getListOfRules()):
-            self.rules[str(rule.getVariable())] = rule
+            if rule.isSetMath():  # Level 3 Version 2: a rule without a formula says nothing
+                self.rules[str(rule.getVariable())] = rule
         for one in _each(self.source.getListOfCompartments()):
             self._quantity(one.getId(), one.getSize() if one.isSetSize() else None, constant=one.getConstant())
         for one in _each(self.source.getListOfParameters()):
@@ -187,7 +192,7 @@ class _Reader:
         self.kinetics: dict[str, Any] = {}
         for reaction in _each(self.source.getListOfReactions()):
             name, law = reaction.getId(), reaction.getKineticLaw()
-            if law is None:
+            if law is None or not law.isSetMath():
                 raise InputError(
                     doing=f"reading {_where(reaction, 'reaction', name)}", found="no kinetic law",
                     expected="a rate", try_="completing the file",
@@ -224,7 +229,8 @@ class _Reader:
             elif value is not None:
                 given[name] = symbol(self.names[name]) if self._is_parameter(name) else expression(value)
         given |= self.kinetics
-        return _resolved({symbol(self.names[name]): value for name, value in given.items()})
+        rates = {self.rates[name]: value for name, value in self.rate_math.items()}
+        return _resolved({symbol(self.names[name]): value for name, value in given.items()} | rates)
 
     def _species_start(self, name: str) -> Any:
         one, own = self.species[name], self.source.getSpecies(name)
@@ -240,8 +246,9 @@ class _Reader:
         raise _valueless(own, "species", name)
 
     def _is_parameter(self, name: str) -> bool:
-        """A number that nothing changes or computes."""
-        return not (self._varies(name) or name in self.assigned or name in self.species)
+        """A finite number that nothing changes or computes."""
+        is_computed = self._varies(name) or name in self.assigned or name in self.species
+        return not is_computed and abs(self.values[name] or 0.0) != float("inf")
 
     # the model
 
@@ -256,14 +263,48 @@ class _Reader:
         for name, law in self.kinetics.items():
             b.quantity(self.names[name], _UNIT, f"rate of {name}", law, discontinuous=True)
         for name, reaction, number in self.stoichiometry:
-            if name in self.rules:
-                continue
-            one = self.species[name]
-            rate = number * symbol(self.names[reaction])
-            rate = rate * symbol(self.names[one.factor]) if one.factor else rate
-            if one.is_concentration and not one.amount_state:
-                rate = rate / symbol(self.names[one.compartment])
-            b.rate(self._state_of(name), f"{reaction} {number}", rate, discontinuous=True)
+            if name not in self.rules:
+                rate = self._reaction_rate(name, reaction, number)
+                b.rate(self._state_of(name), f"{reaction} {number}", rate, discontinuous=True)
+
+    def _declare_rates(self) -> None:
+        """Rates of change that formulas ask for; those of events too, so it comes after everything else is read."""
+        for name in self.rates:
+            math = self.rate_math.get(name)
+            self.builder.quantity(
+                self.rates[name].name, _UNIT, f"rate of change of {name}",
+                self._rate_math(name) if math is None else math, discontinuous=True,
+            )  # fmt: skip
+
+    def _reaction_rate(self, name: str, reaction: str, number: Any) -> Any:
+        """What a reaction adds to a state."""
+        one = self.species[name]
+        rate = number * symbol(self.names[reaction])
+        rate = rate * symbol(self.names[one.factor]) if one.factor else rate
+        return rate / symbol(self.names[one.compartment]) if one.is_concentration and not one.amount_state else rate
+
+    def _rate_of(self, name: str) -> sp.Symbol:
+        if name not in self.rates:
+            self.rates[name] = symbol(self._free(f"rate_of_{name}"))
+        return self.rates[name]
+
+    def _free(self, name: str) -> str:
+        """A name that no identifier of the file has."""
+        while name in self.names.values():
+            name += "_"
+        return name
+
+    def _rate_math(self, name: str) -> Any:
+        """How fast an identifier changes between events."""
+        if name in self.rules:
+            return self.rule_math[name]
+        own = [self._reaction_rate(*part) for part in self.stoichiometry if part[0] == name]
+        rate = sum(own, sp.Integer(0))
+        one = self.species.get(name)
+        if one and one.amount_state:
+            size = symbol(self.names[one.compartment])
+            return (rate - symbol(self.names[name]) * self._rate_math(one.compartment)) / size
+        return rate
 
     def _state_of(self, name: str) -> str:
         one = self.species.get(name)
@@ -294,9 +335,15 @@ class _Reader:
 
     def _delayed(self, of: Any, lag: Any) -> Any:
         """A value of the past; its lag must be constant."""
-        self.delays += 1
-        name = f"past_{self.delays}"
-        return self.builder.delayed(name, _UNIT, f"{of}, {lag} ago", of, lag)
+        if self.pasts & symbols_of(of):
+            raise UnsupportedError(
+                doing=f"reading {self.formulas.where}", found="a delay of a delay",
+                expected="delays of what is known without them", try_="one delay with the sum of both lags",
+            )  # fmt: skip
+        name = self._free(f"past_{len(self.pasts) + 1}")
+        made = self.builder.delayed(name, _UNIT, f"{of}, {lag} ago", of, lag)
+        self.pasts.add(made)
+        return made
 
     # events
 
@@ -305,25 +352,26 @@ class _Reader:
         for place, event in enumerate(_each(self.source.getListOfEvents())):
             name = event.getId() or f"event_{place + 1}"
             trigger = event.getTrigger()
-            if trigger is None or not event.getNumEventAssignments():
+            assignments = [change for change in _each(event.getListOfEventAssignments()) if change.isSetMath()]
+            if trigger is None or not trigger.isSetMath() or not assignments:
                 continue  # without them it changes nothing
             b.impulse(name, event.getName() or name, [])
             changes = {
                 str(change.getVariable()): self.formulas(
                     change.getMath(), _where(change, "eventAssignment", change.getVariable())
                 )
-                for change in _each(event.getListOfEventAssignments())
+                for change in assignments
             }
             for variable, value in changes.items():
                 b.update(name, self._state_of(variable), self._as_state(variable, value, changes))
             delay, priority = event.getDelay(), event.getPriority()
             further: dict[str, Any] = {}
-            if delay is not None:
+            if delay is not None and delay.isSetMath():
                 further["delay"] = self.formulas(delay.getMath(), _where(delay, "delay", name))
-            if priority is not None:
+            if priority is not None and priority.isSetMath():
                 further["priority"] = self.formulas(priority.getMath(), _where(priority, "priority", name))
             b.when(
-                name, self.formulas(trigger.getMath(), _where(trigger, "trigger", name)),
+                name, self.formulas(trigger.getMath(), _where(trigger, "trigger", name), is_truth=True),
                 persistent=bool(trigger.getPersistent()), initially=bool(trigger.getInitialValue()),
                 values_then=bool(event.getUseValuesFromTriggerTime()), **further,
             )  # fmt: skip

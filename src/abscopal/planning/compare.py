@@ -203,7 +203,7 @@ def compare_plans(reference: PlannedCourse, others: Sequence[PlannedCourse], set
             for name, other in zip(names[1:], complications[1:], strict=True)
         ),
         tumour_bed=tumour_bed(reference, setting.alpha_beta),
-        notes=(*_notes(scaled, factors, setting), *assumed, *ensemble.notes),
+        notes=(*_notes(scaled, factors, setting), *setup.notes(), *assumed, *ensemble.notes),
     )
 
 
@@ -351,7 +351,8 @@ def _lymphocyte_rows(
 
 def _complication_rows(cases: Sequence[CaseToxicity]) -> list[Row]:
     tables = [{(row.label, row.organ): row for row in case.answer.summary.rows} for case in cases]
-    rows = [_risk_row(key, [table.get(key) for table in tables]) for key in tables[0]]
+    radiation = [key for key, row in tables[0].items() if row.radiation is not None]  # the others no plan can change
+    rows = [_risk_row(key, [table.get(key) for table in tables]) for key in radiation]
     free = [case.answer.summary.complication_free for case in cases]
     rows.append(
         Row("complications", "Any counted complication", "1", tuple(_any(part) for part in free),

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 
@@ -11,10 +10,12 @@ from abscopal.blood.indices import NODE_PREFIXES
 from abscopal.domain.errors import InputError
 from abscopal.dose.dvh import DVH, dvh_of_samples
 from abscopal.dose.grid import FloatArray
+from abscopal.immune.mechanisms.parts import UNIFORM, Histogram
+from abscopal.immune.model import diw_model
 from abscopal.knowledge.load import load
 from abscopal.planning.influence import InfluenceMatrix, Region
 from abscopal.regimens.candidates import Candidate, weekday_days
-from abscopal.regimens.judge import Responder, Response, respond
+from abscopal.regimens.judge import Responder, Response, common_readout, respond
 from abscopal.window.ensemble import Ensemble
 from abscopal.window.experiment import Experiment
 
@@ -153,12 +154,11 @@ def tumour_parts(doses: FloatArray, shares: FloatArray) -> Parts:
 
 
 def respond_in_parts(parts: Mapping[tuple[str, int], Parts]) -> Responder:
-    r"""The immune model's answer to tumours whose parts get different doses.
+    """The immune model's answer to tumours whose parts get different doses.
 
-    Each part is taken as a tumour of its own dose. What is left of the tumour adds up over the parts,
-    :math:`V = \sum_i v_i V_i`, and so does the log of the control probability; the effects on the other lesion are
-    averaged over the parts by volume. Parts do not exchange cells or signals: an assumption that matters for lattice
-    plans and hardly for even ones.
+    The model itself averages kill and interferon over the parts (`diw_model(histograms=...)`), so that a cold part
+    costs control and a lattice keeps parts within the window. A tumour that is even within a rounding step gets its
+    mean dose.
 
     Parameters
     ----------
@@ -168,31 +168,57 @@ def respond_in_parts(parts: Mapping[tuple[str, int], Parts]) -> Responder:
     -------
     callable
         From candidates, an experiment and an ensemble to a `Response`; a candidate without parts is of even dose.
+        Only draws that could be solved for every plan count.
     """
 
     def answer(candidates: Sequence[Candidate], setup: Experiment, ensemble: Ensemble) -> Response:
-        known = [parts.get((one.plan, one.n), Parts(np.array([one.dose]), np.ones(1))) for one in candidates]
-        flat = [
-            replace(one, dose=float(dose)) for one, part in zip(candidates, known, strict=True) for dose in part.doses
-        ]
-        found = respond(flat, setup, ensemble)
-        starts = np.cumsum([0, *(len(part.doses) for part in known)])
-        pieces = [slice(a, b) for a, b in pairwise(starts)]
-        pairs = list(zip(pieces, known, strict=True))
+        shared = replace(setup, readout=common_readout(candidates, setup))
+        seen = [_seen(one, parts.get((one.plan, one.n))) for one in candidates]
+        groups: dict[Histogram, list[int]] = {}
+        for place, (histogram, _) in enumerate(seen):
+            groups.setdefault(histogram, []).append(place)
+        found = {
+            histogram: respond([seen[place][1] for place in places], _with_histogram(shared, histogram), ensemble)
+            for histogram, places in groups.items()
+        }
+        solved = np.logical_and.reduce([one.solved for one in found.values()])
 
-        def mixed(values: FloatArray) -> FloatArray:
-            return np.stack([values[:, piece] @ part.shares for piece, part in pairs], axis=1)
+        def gathered(name: str) -> FloatArray:
+            values = np.full((solved.size, len(candidates)), np.nan)
+            for histogram, places in groups.items():
+                values[np.ix_(found[histogram].solved, np.array(places))] = getattr(found[histogram], name)
+            return values[solved]
 
         return Response(
-            local=np.maximum(-np.log10(mixed(10.0**-found.local)), 0.0) + 0.0,
-            control=np.exp(mixed(np.log(np.maximum(found.control, np.finfo(float).tiny)))),
-            distant=mixed(found.distant),
-            gain=mixed(found.gain),
-            readout=found.readout,
-            solved=found.solved,
+            local=gathered("local"),
+            control=gathered("control"),
+            distant=gathered("distant"),
+            gain=gathered("gain"),
+            readout=next(iter(found.values())).readout,
+            solved=solved,
         )
 
     return answer
+
+
+def _seen(candidate: Candidate, parts: Parts | None) -> tuple[Histogram, Candidate]:
+    """Parts as relative doses in steps, and the candidate with the mean dose they are relative to."""
+    if parts is None:
+        return UNIFORM, candidate
+    mean = float(parts.doses @ parts.shares)
+    step = load(SHEET)["dose_step"]
+    shares: dict[float, float] = {}
+    for dose, share in zip(parts.doses / mean, parts.shares, strict=True):
+        rounded = round(round(float(dose) / step) * step, 6)
+        shares[rounded] = shares.get(rounded, 0.0) + float(share)
+    return tuple(shares.items()), replace(candidate, dose=mean)
+
+
+def _with_histogram(setup: Experiment, histogram: Histogram) -> Experiment:
+    if len(histogram) == 1:
+        return setup
+    model = diw_model(parameter_set=setup.parameter_set, histograms={0: histogram}, modulators=setup.modulators)
+    return replace(setup, model=model.with_switches(**dict(setup.model.switches)))
 
 
 def region_dvhs(matrix: InfluenceMatrix, voxel_dose: FloatArray) -> dict[str, DVH]:

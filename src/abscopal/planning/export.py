@@ -6,8 +6,8 @@ everything it is referred to.
 """
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -26,10 +26,11 @@ from abscopal.dose.dicom.write import (
     StudyRecord,
     write_case,
 )
-from abscopal.dose.grid import FloatArray, Volume
+from abscopal.dose.grid import DoseGrid, FloatArray, Volume
 from abscopal.dose.structures import Structure
 from abscopal.knowledge.load import load
-from abscopal.planning.influence import InfluenceMatrix
+from abscopal.planning.influence import Bixels, InfluenceMatrix, Modality, Prescription, Region
+from abscopal.planning.navigate import Navigator
 from abscopal.radiobiology.tissue import alpha_beta_of
 
 COMMENT = "Planned by abscopal for research. NOT FOR TREATMENT: not approved, not sequenced, not measured."
@@ -60,10 +61,56 @@ def planned_identity(pseudonym: str = "PLANNED", when: datetime | None = None) -
     )
 
 
+@dataclass(frozen=True, eq=False)
+class PlannedDose:
+    """A dose and the plan behind it, as far as DICOM asks for it.
+
+    Attributes
+    ----------
+    dose : DoseGrid
+        Of the course.
+    prescription : Prescription
+    target : str
+        Leading target.
+    beams : tuple of BeamRecord
+    digest : str
+        Differs wherever the plan does.
+    """
+
+    dose: DoseGrid
+    prescription: Prescription
+    target: str
+    beams: tuple[BeamRecord, ...]
+    digest: str
+
+    @classmethod
+    def of_weights(cls, matrix: InfluenceMatrix, weights: ArrayLike) -> "PlannedDose":
+        """The plan of weights, shape (n_bixels,), with the dose of each beam at the centre of the target."""
+        w = np.asarray(weights, dtype=np.float64)
+        centre = target_centre(matrix.region(matrix.targets[0]), matrix.shape, matrix.affine)
+        n = matrix.prescription.n_fractions
+
+        def given(lit: NDArray[np.bool_]) -> float:
+            return float(matrix.dose(np.where(lit, w, 0.0)).sample(centre[None, :])[0]) / n
+
+        beams = beams_of(matrix.bixels, w, centre, matrix.modality, given)
+        return cls(matrix.dose(w), matrix.prescription, matrix.targets[0], beams, _digest(w, matrix.digest()))
+
+    @classmethod
+    def of_mix(cls, navigator: Navigator, mix: Mapping[str, float] | ArrayLike) -> "PlannedDose":
+        """The plan between plans; the dose of each beam alone is not kept for these."""
+        first = next(one for one in navigator.regions if one.name == navigator.targets[0])
+        whole = replace(first, voxels=navigator.voxels[first.voxels])
+        w = navigator.weights_at(mix)
+        beams = beams_of(
+            navigator.bixels, w, target_centre(whole, navigator.shape, navigator.affine), navigator.modality
+        )
+        return cls(navigator.at(mix).dose, navigator.prescription, navigator.targets[0], beams, _digest(w, ""))
+
+
 def plan_study(
     case: Case,
-    matrix: InfluenceMatrix,
-    weights: ArrayLike,
+    planned: PlannedDose,
     *,
     label: str = DEFAULT_LABEL,
     extra: Sequence[Structure] = (),
@@ -77,9 +124,8 @@ def plan_study(
     ----------
     case : Case
         With its CT.
-    matrix : InfluenceMatrix
+    planned : PlannedDose
         Made on this case.
-    weights : array, shape (n_bixels,)
     label : str
         RTPlanLabel, at most 16 characters.
     extra : sequence of Structure
@@ -94,29 +140,27 @@ def plan_study(
     Raises
     ------
     InputError
-        No CT, frames of reference that differ, a target without contours, no dose.
+        No CT, frames of reference that differ, a target without contours.
     """
-    ct = _checked_ct(case, matrix, label)
-    dose = matrix.dose(weights)
+    ct = _checked_ct(case, planned.dose, label)
     structures = numbered(list(case.structures.values()), extra)
     named = {one.label: one.number for one in structures} | {one.name: one.number for one in structures}
-    lead = matrix.targets[0]
-    if lead not in named:
+    if planned.target not in named:
         raise InputError(
             doing="writing a plan as DICOM",
-            found=f"the target {lead} without contours",
+            found=f"the target {planned.target} without contours",
             expected="a target among the structures of the case",
             try_="giving its contours as an extra structure",
         )
-    asked = matrix.prescription
-    plan = PlanRecord(label, asked.n_fractions, asked.total, named[lead], beams_of(matrix, weights), machine="RESEARCH")
+    asked = planned.prescription
+    number = named[planned.target]
     return StudyRecord(
         ct=ct,
         structures=structures,
-        dose=dose,
-        plan=plan,
+        dose=planned.dose,
+        plan=PlanRecord(label, asked.n_fractions, asked.total, number, planned.beams, machine="RESEARCH"),
         identity=identity or planned_identity(),
-        seed=_seed(case, matrix, weights, label),
+        seed=" ".join(("abscopal plan", planned.digest, label, *sorted(case.inputs.values()))),
         patient_position=case.patient_position or "HFS",
         dose_bits=32,
         conversions=default_conversions() if conversions is None else tuple(conversions),
@@ -130,35 +174,45 @@ def export_plan(out: Path, study: StudyRecord) -> tuple[Path, ...]:
     return write_case(out, study)
 
 
-def beams_of(matrix: InfluenceMatrix, weights: ArrayLike) -> tuple[BeamRecord, ...]:
-    """One static field for each beam that carries weight: angles, the extent of its bixels, its share of dose.
+def beams_of(
+    table: Bixels,
+    weights: FloatArray,
+    centre: FloatArray,
+    modality: Modality = "photons",
+    given: Callable[[NDArray[np.bool_]], float] | None = None,
+) -> tuple[BeamRecord, ...]:
+    """One static field for each beam that carries weight: angles and the extent of its bixels.
 
     Parameters
     ----------
-    matrix : InfluenceMatrix
+    table : Bixels
     weights : array, shape (n_bixels,)
+    centre : array, shape (3,)
+        Isocentre, LPS. [mm]
+    modality : {"photons", "protons"}
+    given : callable, optional
+        Dose of one fraction at the isocentre from some bixels, given as a mask. [Gy]
 
     Returns
     -------
     tuple of BeamRecord
-        BeamDose is the dose of one fraction at the centre of the first target. No meterset: the fluence was not
-        sequenced. Fields whose bixels have no known place are stated as wide open.
+        No meterset: the fluence was not sequenced. Fields whose bixels have no known place are stated as wide open;
+        where the gantry angles are not known there is no beam.
 
     Raises
     ------
     InputError
         No weight at all.
     """
-    w = np.asarray(weights, dtype=np.float64)
-    centre = target_centre(matrix)
-    table = matrix.bixels
-    radiation: Radiation = "PROTON" if matrix.modality == "protons" else "PHOTON"
+    radiation: Radiation = "PROTON" if modality == "protons" else "PHOTON"
+    lit_angles = np.concatenate([table.gantry[weights > 0], table.couch[weights > 0]])
+    if not np.isfinite(lit_angles).all():
+        return ()
     beams: list[BeamRecord] = []
-    for index in np.unique(table.beam[w > 0]):
+    for index in np.unique(table.beam[weights > 0]):
         chosen = table.beam == index
-        lit = chosen & (w > 0)
+        lit = chosen & (weights > 0)
         energies = table.energy[lit][np.isfinite(table.energy[lit])]
-        given = matrix.dose(np.where(chosen, w, 0.0)).sample(centre[None, :])[0]
         beams.append(
             BeamRecord(
                 number=len(beams) + 1,
@@ -169,8 +223,8 @@ def beams_of(matrix: InfluenceMatrix, weights: ArrayLike) -> tuple[BeamRecord, .
                 isocentre=_three(centre),
                 jaws=(_extent(table.across, chosen, lit), _extent(table.along, chosen, lit)),
                 sad_mm=load(SHEET)["source_axis_distance"],
-                dose_gy=float(given) / matrix.prescription.n_fractions,
-                dose_point=_three(centre),
+                dose_gy=None if given is None else given(chosen),
+                dose_point=None if given is None else _three(centre),
                 radiation=radiation,
             )
         )
@@ -182,12 +236,11 @@ def beams_of(matrix: InfluenceMatrix, weights: ArrayLike) -> tuple[BeamRecord, .
     return tuple(beams)
 
 
-def target_centre(matrix: InfluenceMatrix) -> FloatArray:
-    """Centre of mass of the first target, shape (3,), LPS, in mm."""
-    region = matrix.region(matrix.targets[0])
-    k, j, i = np.unravel_index(region.voxels, matrix.shape)
+def target_centre(region: Region, shape: tuple[int, int, int], affine: FloatArray) -> FloatArray:
+    """Centre of mass of a target, shape (3,), LPS, in mm."""
+    k, j, i = np.unravel_index(region.voxels, shape)
     index = np.array([region.weights @ axis for axis in (i, j, k)])
-    return np.asarray(matrix.affine[:3, :3] @ index + matrix.affine[:3, 3], dtype=np.float64)
+    return np.asarray(affine[:3, :3] @ index + affine[:3, 3], dtype=np.float64)
 
 
 def numbered(drawn: Sequence[Structure], extra: Sequence[Structure]) -> tuple[Structure, ...]:
@@ -205,23 +258,19 @@ def _extent(places: FloatArray, chosen: NDArray[np.bool_], lit: NDArray[np.bool_
     return float(places[lit].min()) - half, float(places[lit].max()) + half
 
 
-def _seed(case: Case, matrix: InfluenceMatrix, weights: ArrayLike, label: str) -> str:
-    """Names the plan: other inputs, weights or labels give other UIDs."""
-    made = hashlib.sha256(np.ascontiguousarray(np.asarray(weights, dtype=np.float64)).tobytes())
-    for part in (*sorted(case.inputs.values()), matrix.digest(), label):
-        made.update(part.encode())
-    return f"abscopal plan {made.hexdigest()}"
+def _digest(weights: FloatArray, matrix: str) -> str:
+    return hashlib.sha256(np.ascontiguousarray(weights).tobytes() + matrix.encode()).hexdigest()
 
 
 def _three(point: FloatArray) -> tuple[float, float, float]:
     return (float(point[0]), float(point[1]), float(point[2]))
 
 
-def _checked_ct(case: Case, matrix: InfluenceMatrix, label: str) -> Volume:
+def _checked_ct(case: Case, dose: DoseGrid, label: str) -> Volume:
     frames = {
         uid
         for uid in (
-            matrix.frame_of_reference_uid,
+            dose.frame_of_reference_uid,
             case.dose.frame_of_reference_uid,
             "" if case.ct is None else case.ct.frame_of_reference_uid,
         )

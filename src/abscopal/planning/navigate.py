@@ -6,17 +6,18 @@ homogeneity) is read off the mixed dose, voxel by voxel. The doses of the plans 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
 
 from abscopal.blood.immune_dose import edric_from_case
 from abscopal.domain.errors import InputError
 from abscopal.domain.registry import unknown_name
-from abscopal.dose.grid import DoseGrid, FloatArray
-from abscopal.planning.influence import InfluenceMatrix, Region
+from abscopal.dose.grid import DoseGrid, DoseKind, FloatArray
+from abscopal.planning.influence import Bixels, InfluenceMatrix, Modality, Prescription, Region
 from abscopal.planning.steering import least_worse
 
 CURVE_POINTS = 161
@@ -114,9 +115,9 @@ class Navigator:
     regions : tuple of Region
         Their `voxels` count along the second axis of `doses`.
     targets : tuple of str
-    n_fractions : int
-    prescription_gy : float
-        Total. [Gy]
+    prescription : Prescription
+    bixels : Bixels
+        Where the columns of `weights` come from.
     linear : mapping of str to array, shape (n_plans,)
         Figures that mix linearly, by name, of each plan.
     units : mapping of str to str
@@ -133,12 +134,13 @@ class Navigator:
     affine: FloatArray
     regions: tuple[Region, ...]
     targets: tuple[str, ...]
-    n_fractions: int
-    prescription_gy: float
+    prescription: Prescription
+    bixels: Bixels
     linear: Mapping[str, FloatArray]
     units: Mapping[str, str]
+    modality: Modality = "photons"
     frame_of_reference_uid: str = ""
-    kind: str = "physical"
+    kind: DoseKind = "physical"
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -201,14 +203,42 @@ class Navigator:
             affine=matrix.affine,
             regions=tuple(_moved(region, voxels) for region in known),
             targets=matrix.targets,
-            n_fractions=matrix.prescription.n_fractions,
-            prescription_gy=matrix.prescription.total,
+            prescription=matrix.prescription,
+            bixels=matrix.bixels,
             linear={**found, **given, **figures},
             units={name: (units or {}).get(name, "Gy") for name in (*found, *given, *figures)},
+            modality=matrix.modality,
             frame_of_reference_uid=matrix.frame_of_reference_uid,
             kind=matrix.kind,
             notes=tuple(notes),
         )
+
+    @property
+    def n_fractions(self) -> int:
+        """Number of fractions."""
+        return self.prescription.n_fractions
+
+    @property
+    def prescription_gy(self) -> float:
+        """Total prescribed dose, in Gy."""
+        return self.prescription.total
+
+    def as_matrix(self) -> InfluenceMatrix:
+        """A matrix whose columns are the plans: its weights are a mix, and every figure of a plan can be asked of it.
+
+        Structures that are not shown, and dose outside all that are, are not in it.
+        """
+        n, kept = self.doses.shape
+        rows = np.zeros((int(np.prod(self.shape)) + 1,), dtype=np.int64)
+        rows[self.voxels + 1] = n
+        values = sparse.csr_array(
+            (self.doses.T.ravel(), np.tile(np.arange(n), kept), np.cumsum(rows)), shape=(len(rows) - 1, n)
+        )
+        regions = {one.name: replace(one, voxels=self.voxels[one.voxels]) for one in self.regions}
+        return InfluenceMatrix(
+            values, self.shape, self.affine, Bixels.of_beams([0.0], [n]), regions, self.targets, self.prescription,
+            self.modality, self.kind, self.frame_of_reference_uid, "plans: " + ", ".join(self.plans), self.notes,
+        )  # fmt: skip
 
     @cached_property
     def axis(self) -> FloatArray:
@@ -338,9 +368,8 @@ class Navigator:
         values = np.zeros(int(np.prod(self.shape)))
         values[self.voxels] = dose
         return DoseGrid(
-            values.reshape(self.shape), self.affine, "RBE" if self.kind == "RBE" else "physical",
-            frame_of_reference_uid=self.frame_of_reference_uid,
-        )  # fmt: skip
+            values.reshape(self.shape), self.affine, self.kind, frame_of_reference_uid=self.frame_of_reference_uid
+        )
 
 
 def doses_at_volume(dose: NDArray[np.floating], shares: FloatArray, percents: Sequence[float]) -> list[float]:
@@ -382,7 +411,7 @@ def _problem(made: Navigator) -> str:
     checks = {
         f"{n} plan(s)": not 2 <= n <= MOST_PLANS or len(set(made.plans)) != n,
         f"doses of shape {made.doses.shape}": made.doses.shape != (n, len(made.voxels)) or not 0 < kept <= MOST_VOXELS,
-        f"weights of shape {made.weights.shape}": made.weights.ndim != 2 or len(made.weights) != n,
+        f"weights of shape {made.weights.shape}": made.weights.shape != (n, len(made.bixels)),
         "values that are negative or not finite": not all(
             np.isfinite(values).all() and values.min(initial=0.0) >= 0 for values in (made.doses, made.weights)
         ),

@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abscopal.domain.errors import InputError
-from abscopal.planning.influence import Region
+from abscopal.dose.grid import DoseKind
+from abscopal.planning.influence import Bixels, Modality, Prescription, Region
 from abscopal.planning.navigate import Navigator
 
-FORMAT = "abscopal navigation 1"
+FORMAT = "abscopal navigation 2"
+COLUMNS = ("beam", "gantry", "couch", "across", "along", "energy")
 
 
 def save_navigation(made: Navigator, path: Path) -> None:
@@ -24,6 +26,7 @@ def save_navigation(made: Navigator, path: Path) -> None:
         "voxels": made.voxels,
         "affine": made.affine,
     }
+    arrays |= {f"bixel_{name}": column for name, column in made.bixels.columns().items()}
     for number, region in enumerate(made.regions):
         arrays |= {f"voxels_{number}": region.voxels, f"shares_{number}": region.shares}
     for number, values in enumerate(made.linear.values()):
@@ -59,8 +62,8 @@ def _facts(made: Navigator) -> dict[str, Any]:
         "shape": list(made.shape),
         "regions": [[region.name, region.volume_cm3] for region in made.regions],
         "targets": list(made.targets),
-        "n_fractions": made.n_fractions,
-        "prescription_gy": made.prescription_gy,
+        "prescription": [made.prescription.total, made.prescription.n_fractions],
+        "modality": made.modality,
         "linear": list(made.linear),
         "units": dict(made.units),
         "frame": made.frame_of_reference_uid,
@@ -75,12 +78,16 @@ def _assembled(arrays: dict[str, NDArray[Any]], facts: dict[str, Any]) -> Naviga
         Region(str(name), arrays[f"voxels_{number}"], arrays[f"shares_{number}"], float(volume))
         for number, (name, volume) in enumerate(facts["regions"])
     )
+    total, count = facts["prescription"]
+    kind: DoseKind = "RBE" if facts["kind"] == "RBE" else "physical"
+    modality: Modality = "protons" if facts["modality"] == "protons" else "photons"
     return Navigator(
         tuple(facts["plans"]), arrays["weights"], arrays["doses"], arrays["voxels"], shape, arrays["affine"], regions,
-        tuple(facts["targets"]), int(facts["n_fractions"]), float(facts["prescription_gy"]),
+        tuple(facts["targets"]), Prescription(float(total), int(count)),
+        Bixels(*(arrays[f"bixel_{name}"] for name in COLUMNS)),
         {str(name): arrays[f"linear_{number}"] for number, name in enumerate(facts["linear"])},
         {str(name): str(unit) for name, unit in facts["units"].items()},
-        str(facts["frame"]), str(facts["kind"]), tuple(facts["notes"]),
+        modality, str(facts["frame"]), kind, tuple(facts["notes"]),
     )  # fmt: skip
 
 

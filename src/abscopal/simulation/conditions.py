@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import sympy as sp
 from numpy.typing import NDArray
 
 from abscopal.equations.model import Model
@@ -14,9 +15,11 @@ Look = Callable[[float], FloatArray]
 _LOOKS = 16
 """Times inside a step at which conditions are looked at; one that is true for less may be missed."""
 _MOST_AT_ONCE = 10_000
+_SEED = 0
+"""Impulses of one priority come in any order, but each run of a model gives the same numbers."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Waiting:
     """An impulse that will come."""
 
@@ -31,27 +34,29 @@ class Conditions:
 
     Attributes
     ----------
+    past : callable
+        Values of the past at a time.
     problem : str
         Why the run cannot go on; empty if it can.
     """
 
     model: Model
     parameters: Sequence[float]
+    past: Callable[[float], list[float]]
     problem: str = ""
     waiting: list[_Waiting] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         listed = self.listed = self.model.conditions
-        self._true = [_bound(self.model, self.parameters, c.when) for c in listed]
-        self._delay = [_bound(self.model, self.parameters, c.delay) for c in listed]
-        self._priority = [
-            None if c.priority is None else _bound(self.model, self.parameters, c.priority) for c in listed
-        ]
+        self._true = [self._bound(c.when) for c in listed]
+        self._delay = [self._bound(c.delay) for c in listed]
+        self._priority = [None if c.priority is None else self._bound(c.priority) for c in listed]
         impulses = python_functions(self.model).impulses
         self._updates = [impulses[c.impulse](self.parameters) for c in listed]
         place = {state.name: k for k, state in enumerate(self.model.states)}
         self._changed = [[place[u.state] for u in self.model.updates if u.impulse == c.impulse] for c in listed]
         self._held = [c.initially for c in listed]
+        self._chance = np.random.default_rng(_SEED)
 
     @property
     def next_due(self) -> float:
@@ -93,7 +98,7 @@ class Conditions:
             due = [w for w in self.waiting if w.due <= t]
             if not due:
                 return y
-            first = max(due, key=lambda w: self._rank(w.number, y, t))
+            first = self._first(due, y, t)
             self.waiting.remove(first)
             after = first.values if first.values is not None else self._after(first.number, y, t)
             y = y.copy()
@@ -102,12 +107,19 @@ class Conditions:
         self.problem = f"conditions set each other off without end on day {t:g}"
         return y
 
+    def _first(self, due: list[_Waiting], y: FloatArray, t: float) -> _Waiting:
+        """The one with the highest priority; of several with the same one any, of several without the first."""
+        ranks = [self._rank(w.number, y, t) for w in due]
+        best = [w for w, rank in zip(due, ranks, strict=True) if rank == max(ranks)]
+        is_open = len({w.number for w in best}) > 1 and max(ranks) > -np.inf
+        return best[int(self._chance.integers(len(best))) if is_open else 0]
+
     def _rank(self, k: int, y: FloatArray, t: float) -> float:
         priority = self._priority[k]
         return -np.inf if priority is None else float(priority(y, t))
 
     def _after(self, k: int, y: FloatArray, t: float) -> FloatArray:
-        return np.array(self._updates[k](y.tolist(), t, []), dtype=np.float64)
+        return np.array(self._updates[k](y.tolist(), t, self.past(t)), dtype=np.float64)
 
     def _notice(self, y: FloatArray, t: float) -> None:
         """Take note of conditions that turned; all see the same state."""
@@ -120,7 +132,6 @@ class Conditions:
                 self.waiting = [w for w in self.waiting if w.number != k]
         self._held = now
 
-
-def _bound(model: Model, parameters: Sequence[float], expression: object) -> Callable[[FloatArray, float], float]:
-    function = scalar_functions(model, [expression])(parameters)  # type: ignore[list-item]
-    return lambda y, t: function(y.tolist(), t)[0]
+    def _bound(self, expression: sp.Basic) -> Callable[[FloatArray, float], float]:
+        function = scalar_functions(self.model, [expression], past=True)(self.parameters)
+        return lambda y, t: float(function(y.tolist(), t, self.past(t))[0])

@@ -64,8 +64,8 @@ class History:
     def _value(self, k: int, t: float) -> float:
         before = self._before[k]
         if t < self.start and before is not None:
-            return before([0.0] * len(self._initial), t)[0]
-        return self._of[k](self._state(t).tolist(), max(t, self.start))[0]
+            return float(before([0.0] * len(self._initial), t)[0])
+        return float(self._of[k](self._state(t).tolist(), max(t, self.start))[0])
 
     def _state(self, t: float) -> FloatArray:
         if t <= self.start or not self._ends:

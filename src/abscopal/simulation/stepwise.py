@@ -58,7 +58,7 @@ class Stepwise:
         self._impulses = {name: bind(parameters) for name, bind in functions.impulses.items()}
         self._quantities = functions.quantities
         self.history = History(model, parameters, start, initial)
-        self.conditions = Conditions(model, parameters)
+        self.conditions = Conditions(model, parameters, self.history.past)
         self._lower = np.array([-np.inf if s.lower is None else s.lower for s in model.states])
         self._peak = np.abs(initial)
         self._before = np.full((len(wanted), len(initial)), np.nan)
@@ -98,7 +98,7 @@ class Stepwise:
 
     def _apply(self, events: Sequence[Event]) -> None:
         for event in events:
-            arguments = argument_vector(self.model, event)
+            arguments = [*argument_vector(self.model, event), *self.history.past(self.t)]
             self._try(
                 lambda e=event, a=arguments: np.array(self._impulses[e.impulse](self.y.tolist(), self.t, a)),  # type: ignore[misc]
                 event.impulse,

@@ -1,5 +1,6 @@
 """The application: everything joined, and what an error looks like from outside."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     500: {"model": Problem, "description": "a run that failed"},
     507: {"model": Problem, "description": "the disk refused"},
 }
+SWEEP_EVERY = 60.0  # s
 STATIC = Path(str(files("abscopal.web") / "static"))
 
 
@@ -89,7 +91,9 @@ def create_app(settings: Settings, root: Typer, main: Main) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         server.jobs.start()
+        sweeper = asyncio.create_task(_sweeping(shelf))
         yield
+        sweeper.cancel()
         server.jobs.close()
         shelf.close()
         store.close()
@@ -107,6 +111,13 @@ def create_app(settings: Settings, root: Typer, main: Main) -> FastAPI:
     app.add_api_route("/", _page, methods=["GET"], include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     return app
+
+
+async def _sweeping(shelf: Shelf) -> None:
+    """Delete unused cases in time, also when nobody brings another."""
+    while True:
+        await asyncio.sleep(SWEEP_EVERY)
+        await asyncio.to_thread(shelf.sweep)
 
 
 def _open(request: Request, token: str = "") -> Response:

@@ -19,9 +19,9 @@ CASES = {"case", "first", "second"}
 """Parameters that take a plan."""
 SHELL_ONLY = {
     "out", "as_json", "frame_mismatch", "example", "schema", "latex", "cluster", "workers", "volumes", "flows",
-    "chunk_size", "resume",
+    "chunk_size", "resume", "calibration", "cards",
 }  # fmt: skip
-"""Output, formats that only print, and what reaches beyond this process."""
+"""Output, formats that only print, folders of earlier runs, and what reaches beyond this process."""
 Words = list[str]
 
 

@@ -19,7 +19,17 @@ from abscopal.web.work import RESULT, Main, run
 
 POLL = 0.1  # s between looks at a running job
 PATIENCE = 5.0  # s a job gets to end after it was told to
-SHOWN = (".svg", ".csv", ".json", ".html", ".toml", ".npz", ".dcm")  # kinds of files a job's folder gives out
+SHOWN = (
+    ".svg",
+    ".csv",
+    ".json",
+    ".html",
+    ".toml",
+    ".npz",
+    ".dcm",
+    ".xml",
+    ".omex",
+)  # kinds of files a job's folder gives out
 OUT = "@out"  # stands for the job's folder in a stored command
 SPAWN = multiprocessing.get_context("spawn")
 

@@ -4,6 +4,7 @@ Everything lies in one folder that only this user can read and that is deleted a
 person gave a file are never used: they may name a patient.
 """
 
+import os
 import secrets
 import shutil
 import tempfile
@@ -24,6 +25,7 @@ from abscopal.web.settings import Settings
 PICTURE_STEP = 2.0  # mm between the points of a plane
 SUFFIXES = (".csv", ".toml", ".json", ".skops")
 FILE_BYTES = 50 * 1024**2
+HELD = "held-"  # folders of what sessions brought: held-PROCESS-…
 
 
 @dataclass
@@ -63,7 +65,8 @@ class Shelf:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.folder = Path(tempfile.mkdtemp(prefix="abscopal-web-"))
+        _clear(settings.state)
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{HELD}{os.getpid()}-", dir=settings.state))
         self._cases: dict[str, HeldCase] = {}
         self._files: dict[str, tuple[str, Path]] = {}
         self._lock = threading.Lock()
@@ -177,3 +180,21 @@ class Shelf:
         """Where a session's file lies."""
         held_by, path = self._files.get(file_id, ("", None))
         return path if held_by == owner else None
+
+
+def _clear(state: Path) -> None:
+    """Delete what servers left that were killed before they could."""
+    for left in state.glob(f"{HELD}*"):
+        number = left.name.removeprefix(HELD).partition("-")[0]
+        if not number.isdigit() or not _runs(int(number)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

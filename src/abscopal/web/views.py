@@ -113,6 +113,52 @@ VIEWS: dict[str, View] = {
             "The same trial with other targets, doses, starts or sizes: power and expected result.",
             ("trials", "design"),
         ),
+        View(
+            "Trials",
+            "Score the predictions",
+            "Every reported trial predicted from all others, beside regression and the pooled mean. Takes minutes.",
+            ("trials", "score"),
+        ),
+        View(
+            "Trials",
+            "Explain a trial",
+            "One feature changed at a time: how much of the predicted effect each carries. Takes minutes.",
+            ("trials", "explain"),
+        ),
+        View(
+            "Published models",
+            "Compare regimens",
+            "The same regimens through the published models and our own: ranks, agreement, ensemble window.",
+            ("compare",),
+        ),
+        View(
+            "Interchange",
+            "FHIR out",
+            "A regimen, or an assessment with its risks, as a bundle of CodeX Radiation Therapy and mCODE.",
+            ("interchange", "fhir-export"),
+            "bundle.json",
+        ),
+        View(
+            "Interchange",
+            "FHIR in",
+            "The regimen of a treated course in such a bundle.",
+            ("interchange", "fhir-import"),
+            "regimen.toml",
+        ),
+        View(
+            "Interchange",
+            "SBML",
+            "The reference model with a regimen, for other tools.",
+            ("interchange", "export"),
+            "model.xml",
+        ),
+        View(
+            "Interchange",
+            "COMBINE archive",
+            "Model, regimen, results and a figure in one file that other tools run again.",
+            ("interchange", "archive"),
+            "experiment.omex",
+        ),
     )
 }
 

@@ -11,12 +11,14 @@ from abscopal import __version__
 from abscopal.domain.errors import InputError
 from abscopal.domain.manifest import RESEARCH_USE
 from abscopal.domain.patient import example_toml
+from abscopal.domain.regimen import Regimen
 from abscopal.stratification.columns import known_fields, recognise
 from abscopal.trials.examples import example_design
 from abscopal.web.forms import fields_of, shown, words
 from abscopal.web.routes.shared import ServerOf, SessionOf
 from abscopal.web.shelf import FILE_BYTES
 from abscopal.web.views import VIEWS, view_of
+from abscopal.window.experiment import reference_drugs
 
 router = APIRouter(tags=["views"])
 
@@ -32,7 +34,8 @@ class Filled(BaseModel):
 @router.get("/about")
 def about() -> dict[str, Any]:
     """Version, what this is, examples of the texts that forms take, and the fields a table's columns can mean."""
-    examples = {"patient": example_toml(), "design": example_design("consolidation")}
+    course = Regimen.equal_fractions(8.0, 3, drug_doses=reference_drugs()).to_toml()
+    examples = {"patient": example_toml(), "design": example_design("consolidation"), "regimens": course}
     return {"version": __version__, "research_use": RESEARCH_USE, "examples": examples, "fields": known_fields()}
 
 

@@ -80,6 +80,7 @@ def point(course: Course, session: SessionOf) -> dict[str, Any]:
         "days": curves.days.tolist(),
         "curves": {arm: {name: values[0].tolist() for name, values in c.items()} for arm, c in curves.values.items()},
         "command": _command(course, setup, session.what_if),
+        "toml": radiation.model_copy(update={"drug_doses": setup.drugs}).to_toml(),
         "notes": setup.notes(),
     }
 

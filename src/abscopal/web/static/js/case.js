@@ -56,7 +56,7 @@ async function caseParts(one, reopen) {
     el("div", { class: "planes" }, one.planes.map((shape) => planeFigure(one, shape, colours))),
     histogram,
     names(one, reopen),
-    table("Checklist", ["", "what", "detail"], one.checklist.map((line) => [el("span", { class: `kind-${line.kind}` }, line.kind), line.what, line.detail])),
+    table("Checklist", ["", "what", "detail"], one.checklist.map((line) => [el("span", { class: `kind-${line.kind}` }, line.kind), line.what, el("span", {}, line.detail, " ", fix(one, line))])),
   ];
 }
 
@@ -93,10 +93,21 @@ function polygon(points, colour) {
   return line;
 }
 
+// A structure whose name was guessed, or is not known, can be named at once.
+function fix(one, line) {
+  const structure = one.structures.find((s) => s.name === line.what);
+  if (!structure || line.kind === "skipped") return null;
+  return el("button", { class: "quiet", type: "button", onclick: () => {
+    const input = document.getElementById(`name-${one.structures.indexOf(structure)}`);
+    input.closest("details").open = true;
+    input.focus();
+  } }, "Change its name");
+}
+
 function names(one, reopen) {
   const chosen = { ...one.names };
   const options = el("datalist", { id: "tg263" }, one.standard_names.map((name) => el("option", { value: name })));
-  const rows = one.structures.map((s) => [s.name, s.role, el("input", { list: "tg263", value: s.standard_name ?? "", "aria-label": `TG-263 name of ${s.name}`, onchange: (e) => { chosen[s.name] = e.target.value; } })]);
+  const rows = one.structures.map((s, k) => [s.name, s.role, el("input", { id: `name-${k}`, list: "tg263", value: s.standard_name ?? "", "aria-label": `TG-263 name of ${s.name}`, onchange: (e) => { chosen[s.name] = e.target.value; } })]);
   const apply = el("button", { onclick: async () => reopen(await put(`/api/cases/${one.id}/names`, { names: chosen })) }, "Use these names");
   return el("details", {}, el("summary", {}, "Structure names"), options, table("Structures", ["name in the file", "role", "TG-263 name"], rows), el("div", { class: "row" }, apply));
 }

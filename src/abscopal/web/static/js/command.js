@@ -86,15 +86,18 @@ function caseChoice(given, { cases, set, values }, field) {
 
 function fileChoice(given, { about, set, setOther, takes }, field) {
   const columns = el("div", { class: "help" });
-  const upload = async (content, suffix) => {
-    const kept = await send(`/api/files?suffix=${encodeURIComponent(suffix)}`, content);
+  const upload = async (content, kind) => {
+    const kept = await send(`/api/files?suffix=${encodeURIComponent(kind)}`, content);
     const mapped = kept.columns.length && takes.has("column") && takes.has("unit") && field.required;
     columns.replaceChildren(mapped ? columnMapping(kept.columns, about.fields, setOther) : kept.columns.length ? `Columns: ${kept.columns.map((one) => one.name).join(", ")}` : "Taken.");
     set(kept.file);
+    return kept.file;
   };
-  const picker = el("input", { ...given, type: "file", accept: ".csv,.toml,.json,.skops", onchange: (e) => {
-    const [file] = e.target.files;
-    if (file) upload(file, file.name.slice(file.name.lastIndexOf("."))).catch(() => {});
+  const suffix = (file) => file.name.slice(file.name.lastIndexOf("."));
+  const picker = el("input", { ...given, type: "file", accept: ".csv,.toml,.json,.skops", multiple: field.many, onchange: async (e) => {
+    const kept = [];
+    for (const file of e.target.files) kept.push(await upload(file, suffix(file)).catch(() => null));
+    if (field.many) set(kept.filter(Boolean));
   } });
   const example = about.examples[field.name];
   if (!example) return [picker, columns];

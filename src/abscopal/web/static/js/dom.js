@@ -33,11 +33,15 @@ export function table(caption, headings, rows) {
   );
 }
 
-export function reproduce(command, json) {
+export function reproduce(command, json, toml) {
   const parts = [el("h3", {}, "Command line"), el("pre", { tabindex: "0" }, command)];
-  if (json !== undefined) parts.push(el("h3", {}, "Numbers behind it (JSON)"), el("pre", { tabindex: "0" }, JSON.stringify(json, null, 1)));
+  if (toml) parts.push(el("h3", {}, "The regimen as a file (TOML)"), el("pre", { tabindex: "0" }, toml));
+  if (json !== undefined) parts.push(el("h3", {}, "Numbers behind it (JSON)"), el("pre", { tabindex: "0" }, JSON.stringify(json, shortened, 1)));
   return el("details", {}, el("summary", {}, "Reproduce this"), ...parts);
 }
+
+// Long rows of numbers are shown by their ends: the whole is in the files and the answers of the server.
+const shortened = (_, value) => (Array.isArray(value) && value.length > 40 && typeof value[0] === "number" ? [...value.slice(0, 3), `… ${value.length} values …`, value.at(-1)] : value);
 
 export function showProblem(problem) {
   const box = document.getElementById("problem");

@@ -56,7 +56,7 @@ export async function show(page) {
     now = answer;
     showNumbers();
     drawCurves();
-    again.replaceChildren(reproduce(now.command, { ...now, curves: "see the charts" }), el("p", { class: "help" }, now.notes.join(" ")));
+    again.replaceChildren(reproduce(now.command, now, now.toml), el("p", { class: "help" }, now.notes.join(" ")));
     clearTimeout(resting);
     resting = setTimeout(rest, 150);
   }
