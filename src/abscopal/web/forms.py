@@ -18,8 +18,8 @@ KINDS: dict[Any, str] = {bool: "flag", int: "integer", float: "number", str: "te
 CASES = {"case", "first", "second"}
 """Parameters that take a plan."""
 SHELL_ONLY = {
-    "out", "as_json", "frame_mismatch", "example", "schema", "latex", "cluster", "workers", "volumes", "flows",
-    "chunk_size", "resume", "calibration", "cards",
+    "out", "as_json", "frame_mismatch", "example", "example_words", "schema", "latex", "cluster", "workers", "volumes",
+    "flows", "chunk_size", "resume", "calibration", "cards",
 }  # fmt: skip
 """Output, formats that only print, folders of earlier runs, and what reaches beyond this process."""
 Words = list[str]
