@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow explore lint types floors unit docs bench posterior clean
+.PHONY: demo test test-slow test-deep explore lint types floors unit docs bench posterior clean
 
 $(BIN)/abscopal: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -19,7 +19,7 @@ $(VENV)/.dev: pyproject.toml $(BIN)/abscopal
 demo: $(BIN)/abscopal          ## one real patient, from DICOM to a report
 	$(BIN)/abscopal demo --out demo
 
-test: lint types floors unit docs    ## everything CI runs
+test: lint types floors unit test-deep docs    ## everything CI runs
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -33,6 +33,21 @@ floors: $(VENV)/.dev
 
 unit: $(VENV)/.dev
 	$(BIN)/python -m pytest -n auto -m "not slow and not network"
+
+# PyTorch is large, so the dose prediction network has an environment of its own that borrows the packages of $(VENV).
+# Any version from 2.4 on will do; on Linux, install a build for processors first where no graphics card is there.
+TORCH ?= torch==2.13.0
+DEEP := .venv-deep
+
+$(DEEP)/.ready: $(VENV)/.dev
+	$(PYTHON) -m venv $(DEEP)
+	$(DEEP)/bin/python -m pip install --quiet '$(TORCH)' 'safetensors>=0.4'
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])' \
+		> $$($(DEEP)/bin/python -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')/borrowed.pth
+	@touch $@
+
+test-deep: $(DEEP)/.ready      ## the dose prediction network, trained for a few seconds on a processor
+	$(DEEP)/bin/python -m pytest -q tests/planning/prediction/test_network.py tests/e2e/test_plan_predict.py
 
 test-slow: $(VENV)/.dev        ## the slow and the networked tests
 	$(BIN)/python -m pytest -m "slow or network" --force-enable-socket
@@ -57,4 +72,4 @@ posterior: $(VENV)/.dev         ## calibrate the dose-immune model and its ablat
 	$(BIN)/abscopal inference evidence --docs docs/validation/window.md --predictions validation/predictions
 
 clean:
-	rm -rf $(VENV) benchmarks/.venv demo docs/_build
+	rm -rf $(VENV) $(DEEP) benchmarks/.venv demo docs/_build

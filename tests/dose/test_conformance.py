@@ -52,6 +52,8 @@ def inside(dataset: Dataset, path: tuple[str, ...]) -> Iterator[Dataset]:
 def missing(dataset: Dataset) -> list[str]:
     found = []
     for path, keyword, kind in required(dataset.Modality):
+        if keyword == "BeamSequence" and dataset.FractionGroupSequence[0].NumberOfBeams == 0:
+            continue  # the module is required only where there are beams
         for item in inside(dataset, path):
             empty = keyword not in item or (item[keyword].VR != "SQ" and item[keyword].is_empty)
             if keyword not in item or (kind == "1" and empty):

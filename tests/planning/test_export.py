@@ -118,6 +118,16 @@ def test_bixels_without_a_place_make_an_open_field(planned: InfluenceMatrix) -> 
     assert first.energy_mv is None
 
 
+def test_without_angles_the_plan_states_no_beam(case: Case, planned: InfluenceMatrix, tmp_path: Path) -> None:
+    unknown = np.full(12, np.nan)
+    table = Bixels(planned.bixels.beam, *(unknown.copy() for _ in range(5)))
+    export_plan(tmp_path, study(case, replace(planned, bixels=table)))
+    plan = pydicom.dcmread(tmp_path / "rtplan.dcm")
+    assert missing(plan) == []
+    assert "BeamSequence" not in plan
+    assert read_case(tmp_path).plan.n_fractions == 5
+
+
 def test_extra_structures_get_free_numbers_and_are_read_back(
     case: Case, planned: InfluenceMatrix, tmp_path: Path
 ) -> None:

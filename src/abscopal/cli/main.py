@@ -21,6 +21,8 @@ from abscopal.cli import (
     interchange,
     knowledge,
     learned,
+    plan,
+    predict,
     published,
     regimens,
     sample,
@@ -49,6 +51,8 @@ for module in (assess, blood, demo, published, regimens, sample, serve, simulate
 app.add_typer(inference.app, name="inference")
 app.add_typer(interchange.app, name="interchange")
 app.add_typer(knowledge.app, name="knowledge")
+predict.add_to(plan.app)
+app.add_typer(plan.app, name="plan")
 app.add_typer(stratify.app, name="stratify")
 app.add_typer(toxicity.app, name="toxicity")
 learned.add_to(toxicity.app, stratify.app)

@@ -196,7 +196,8 @@ def beams_of(
     Returns
     -------
     tuple of BeamRecord
-        No meterset: the fluence was not sequenced. Fields whose bixels have no known place are stated as wide open.
+        No meterset: the fluence was not sequenced. Fields whose bixels have no known place are stated as wide open;
+        where the gantry angles are not known there is no beam.
 
     Raises
     ------
@@ -204,6 +205,9 @@ def beams_of(
         No weight at all.
     """
     radiation: Radiation = "PROTON" if modality == "protons" else "PHOTON"
+    lit_angles = np.concatenate([table.gantry[weights > 0], table.couch[weights > 0]])
+    if not np.isfinite(lit_angles).all():
+        return ()
     beams: list[BeamRecord] = []
     for index in np.unique(table.beam[weights > 0]):
         chosen = table.beam == index

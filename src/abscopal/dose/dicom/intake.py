@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 from abscopal.domain.errors import DicomError
 from abscopal.dose.dicom.elements import lenient_parser, number, text
 from abscopal.dose.dicom.files import case_files
-from abscopal.dose.dicom.links import choose_ct, choose_dose, choose_plan, choose_structures, declared_parts
+from abscopal.dose.dicom.links import Chosen, choose_ct, choose_dose, choose_plan, choose_structures, declared_parts
 from abscopal.dose.dicom.names import map_names
 from abscopal.dose.dicom.plan import Beam, PlanFacts, read_plan
 from abscopal.dose.dicom.read import read_ct, read_dose, read_structures, sum_doses
@@ -27,7 +27,7 @@ from abscopal.dose.grid import DoseGrid, DoseKind, Volume
 from abscopal.dose.rasterise import coverage
 from abscopal.dose.structures import Structure
 
-__all__ = ["Beam", "Case", "CheckItem", "PlanFacts", "read_case"]
+__all__ = ["Anatomy", "Beam", "Case", "CheckItem", "PlanFacts", "read_anatomy", "read_case"]
 
 MAX_CT_SLICES = 2000
 
@@ -67,6 +67,28 @@ class Case:
     checklist: tuple[CheckItem, ...]
     inputs: Mapping[str, str]
     patient_position: str
+
+
+@dataclass(frozen=True, eq=False)
+class Anatomy:
+    """One patient's CT and structures, for a plan that is yet to be made.
+
+    Attributes
+    ----------
+    ct : Volume
+        Hounsfield units.
+    structures, checklist, inputs, patient_position
+        As in `Case`; structures touch the CT.
+    frame_of_reference_uid : str
+        Of the structures.
+    """
+
+    ct: Volume
+    structures: Mapping[str, Structure]
+    checklist: tuple[CheckItem, ...]
+    inputs: Mapping[str, str]
+    patient_position: str
+    frame_of_reference_uid: str
 
 
 @dataclass
@@ -129,12 +151,45 @@ def read_case(
         dose, dose_data = _dose(intake, dose_file, reason, plan_file)
         plan = _plan(intake, plan_file)
         _stored_dvhs(intake, dose_data, dose, plan)
-        structures, structure_file = _structures(intake, dose_file, plan_file, dose, dict(names))
-        ct, position = _ct(intake, dose, structure_file)
+        chosen = choose_structures(intake.scan, dose_file, plan_file)
+        structures = _structures(intake, chosen, dose, dose.frame_of_reference_uid, dict(names))
+        ct, position = _ct(intake, dose.frame_of_reference_uid, chosen[0])
         position = position or (plan_file.position if plan_file else "")
         if not position:
             intake.note("assumed", "patient position", "not stated in any file; axes taken from the grids themselves")
         return Case(ct, structures, dose, plan, tuple(intake.checklist), intake.inputs, position)
+
+
+def read_anatomy(path: Path | str, *, names: Mapping[str, str] = MappingProxyType({})) -> Anatomy:
+    """Read CT and structures from a folder or zip archive; doses and plans in it are left aside.
+
+    Parameters
+    ----------
+    path, names
+        As in `read_case`.
+
+    Raises
+    ------
+    InputError
+        No such path, or an override of a structure that is not there.
+    DicomError
+        No CT that can be read, no or several candidate structure sets, different frames of reference.
+    """
+    with lenient_parser(), case_files(Path(path)) as files:
+        intake = _Intake(scan(files), allow_frame_mismatch=False, dose_kind=None)
+        _list_files(intake)
+        plans = intake.scan.of("RTPLAN")
+        file, kind, reason = choose_structures(intake.scan, None, plans[0] if len(plans) == 1 else None)
+        ct, position = _ct(intake, file.frame, file)
+        if ct is None:
+            raise DicomError(
+                doing="reading a case for planning",
+                found="no CT that can be read: " + "; ".join(i.detail for i in intake.checklist if i.what == "CT"),
+                expected="the planning CT, whose Hounsfield units give the density of tissue",
+                try_="exporting the CT series of the structure set into this folder",
+            )
+        structures = _structures(intake, (file, kind, reason), ct, file.frame, dict(names))
+        return Anatomy(ct, structures, tuple(intake.checklist), intake.inputs, position, file.frame)
 
 
 def _list_files(intake: _Intake) -> None:
@@ -210,18 +265,18 @@ def _stored_dvhs(intake: _Intake, dose_data: Dataset, dose: DoseGrid, plan: Plan
 
 
 def _structures(
-    intake: _Intake, dose_file: Found, plan_file: Found | None, dose: DoseGrid, names: dict[str, str]
-) -> tuple[dict[str, Structure], Found]:
-    file, kind, reason = choose_structures(intake.scan, dose_file, plan_file)
+    intake: _Intake, chosen: tuple[Found, Chosen, str], grid: DoseGrid | Volume, frame: str, names: dict[str, str]
+) -> dict[str, Structure]:
+    file, kind, reason = chosen
     intake.note(kind, "RTSTRUCT", reason)
-    _require_frame(intake, "RTSTRUCT", file, dose.frame_of_reference_uid)
+    _require_frame(intake, "RTSTRUCT", file, frame)
     content = read_structures(intake.use(file))
     for name, why in content.skipped:
         intake.note("skipped", intake.scan.scrub_roi(name), why)
     matches = map_names([one.name for one in content.structures], names)
     kept: dict[str, Structure] = {}
     for one in content.structures:
-        problem = _unusable(one, content.frames[one.number], file.frame, dose)
+        problem = _unusable(one, content.frames[one.number], file.frame, grid)
         match = matches[one.name]
         if problem:
             intake.note("skipped", intake.scan.scrub_roi(one.name), problem)
@@ -240,52 +295,53 @@ def _structures(
     if not kept:
         raise DicomError(
             doing="reading the RTSTRUCT",
-            found=f"{len(content.structures)} structures, none with a volume on the dose grid",
+            found=f"{len(content.structures)} structures, none with a volume on the grid",
             expected="closed contours around at least one organ",
             try_="exporting the structure set with its contours",
         )
-    return kept, file
+    return kept
 
 
-def _unusable(structure: Structure, frame: str, expected_frame: str, dose: DoseGrid) -> str:
+def _unusable(structure: Structure, frame: str, expected_frame: str, grid: DoseGrid | Volume) -> str:
     """Why a structure cannot be used; '' if it can."""
     if structure.is_empty:
         return "empty: no closed contour"
     if frame and expected_frame and frame != expected_frame:
         return "drawn in another frame of reference than the other structures"
     try:
-        pieces = structure.slabs(thickness=dose.lattice.spacing[2])
+        pieces = structure.slabs(thickness=grid.lattice.spacing[2])
     except DicomError as problem:
         return f"{problem.found}; expected {problem.expected}"
     if pieces.volume_cm3() <= 0.0:
         return "zero volume: its contours enclose nothing"
-    window, _ = dose.lattice.window(pieces.low, pieces.high)
+    window, _ = grid.lattice.window(pieces.low, pieces.high)
     inside = (window.lower <= pieces.low).all() and (window.upper >= pieces.high).all()
-    return "" if inside or coverage(pieces, window).any() else "off the dose grid entirely"
+    what = "dose grid" if isinstance(grid, DoseGrid) else "CT"
+    return "" if inside or coverage(pieces, window).any() else f"off the {what} entirely"
 
 
 def _require_frame(intake: _Intake, what: str, file: Found, frame: str) -> None:
     if not file.frame or not frame:
-        intake.note("assumed", what, "no frame of reference stated on one side; taken as the dose's")
+        intake.note("assumed", what, "no frame of reference stated on one side; taken as that of the rest")
     elif file.frame == frame:
-        intake.note("linked", what, "same frame of reference as the dose")
+        intake.note("linked", what, "same frame of reference as the rest")
     elif intake.allow_frame_mismatch:
-        intake.note("assumed", what, "another frame of reference than the dose; taken as coinciding, as asked")
+        intake.note("assumed", what, "another frame of reference than the rest; taken as coinciding, as asked")
     else:
         raise DicomError(
             doing="joining the files of a case",
-            found=f"{what} '{file.label}' in frame of reference …{file.frame[-12:]} and the RTDOSE in …{frame[-12:]}",
+            found=f"{what} '{file.label}' in frame of reference …{file.frame[-12:]} and the rest in …{frame[-12:]}",
             expected="one frame of reference",
             try_="registering them first, or --allow-frame-mismatch (allow_frame_mismatch=True) if they coincide",
         )
 
 
-def _ct(intake: _Intake, dose: DoseGrid, structure_file: Found) -> tuple[Volume | None, str]:
-    series, kind, reason = choose_ct(intake.scan, structure_file, dose.frame_of_reference_uid)
+def _ct(intake: _Intake, frame: str, structure_file: Found) -> tuple[Volume | None, str]:
+    series, kind, reason = choose_ct(intake.scan, structure_file, frame)
     intake.note(kind, "CT", reason)
     if not series:
         return None, ""
-    _require_frame(intake, "CT", series[0], dose.frame_of_reference_uid)
+    _require_frame(intake, "CT", series[0], frame)
     if len(series) > MAX_CT_SLICES:
         intake.note("skipped", "CT", f"{len(series)} slices, more than {MAX_CT_SLICES}")
         return None, series[0].position

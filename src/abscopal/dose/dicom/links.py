@@ -107,7 +107,7 @@ def _plan_like(scan: Scan, dose: Found) -> set[str]:
     return set(dose.refers_to) - {one.uid for one in scan.of("RTSTRUCT")}
 
 
-def choose_structures(scan: Scan, dose: Found, plan: Found | None) -> tuple[Found, Chosen, str]:
+def choose_structures(scan: Scan, dose: Found | None, plan: Found | None) -> tuple[Found, Chosen, str]:
     """The structure set of a plan and dose, how it was found and why.
 
     Raises
@@ -125,7 +125,7 @@ def choose_structures(scan: Scan, dose: Found, plan: Found | None) -> tuple[Foun
             return linked[0], "linked", f"named by the {name}{rest}"
     if len(sets) == 1:
         return sets[0], "assumed", "the only one; neither plan nor dose names it"
-    near = [one for one in sets if one.frame and one.frame == dose.frame]
+    near = [one for one in sets if dose is not None and one.frame and one.frame == dose.frame]
     if len(near) == 1:
         return near[0], "assumed", f"the only one in the dose's frame of reference{rest}"
     raise _several(sets, "RTSTRUCT", "one, or one that the plan names")

@@ -114,7 +114,8 @@ def plan_object(record: StudyRecord, plan: PlanRecord, names: Names) -> Dataset:
     made.DoseReferenceSequence = [_prescription(plan, names)]
     made.FractionGroupSequence = [_fraction_group(plan)]
     made.PatientSetupSequence = [item(PatientSetupNumber=1, PatientPosition=record.patient_position)]
-    made.BeamSequence = [_beam(beam, plan) for beam in plan.beams]
+    if plan.beams:
+        made.BeamSequence = [_beam(beam, plan) for beam in plan.beams]
     made.ReferencedStructureSetSequence = [
         item(ReferencedSOPClassUID=RTStructureSetStorage, ReferencedSOPInstanceUID=names.uid("rtstruct"))
     ]
@@ -134,14 +135,16 @@ def _prescription(plan: PlanRecord, names: Names) -> Dataset:
 
 
 def _fraction_group(plan: PlanRecord) -> Dataset:
-    return item(
+    made = item(
         FractionGroupNumber=1,
         NumberOfFractionsPlanned=plan.n_fractions,
         NumberOfBeams=len(plan.beams),
         NumberOfBrachyApplicationSetups=0,
-        ReferencedBeamSequence=[_share(beam) for beam in plan.beams],
         ReferencedDoseReferenceSequence=[item(ReferencedDoseReferenceNumber=1)],
     )
+    if plan.beams:
+        made.ReferencedBeamSequence = [_share(beam) for beam in plan.beams]
+    return made
 
 
 def _share(beam: BeamRecord) -> Dataset:
