@@ -27,7 +27,7 @@ from abscopal.domain.manifest import sha256_file
 from abscopal.domain.patient import example_toml, read_patient
 from abscopal.dose.dicom.intake import Case
 from abscopal.knowledge.schema import STATUS_MEANING
-from abscopal.report.html import ENGLISH, render
+from abscopal.report.html import ENGLISH, FIGURES, render
 from abscopal.report.words import (
     LONGEST,
     MOST_BYTES,
@@ -73,6 +73,14 @@ def test_the_file_holds_every_phrase_once_and_no_other() -> None:
 def test_the_template_has_no_words_outside_phrases() -> None:
     left = "".join(node.data for node in template().find_all(nodes.TemplateData))
     assert letters(visible(left)) <= {"abscopal", "doi", "sha256", "TG"}
+
+
+def test_the_template_writes_no_words_by_expressions() -> None:
+    calls = template().find_all(nodes.Call)
+    said = [arg.value for call in calls if call.node == nodes.Name("_", "load") for arg in call.args]
+    left = {node.value for node in template().find_all(nodes.Const) if isinstance(node.value, str)}.difference(said)
+    compared = {"above", "below", "no window", "not_computable"}
+    assert {text for text in left if letters(text)} <= {*compared, *FIGURES} | {" Gy", "Gy", "mg/L"}
 
 
 # Everything on the page, in a made-up language.
