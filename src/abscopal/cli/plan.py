@@ -26,9 +26,7 @@ class _CaseOrCommand(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-app = typer.Typer(
-    cls=_CaseOrCommand, no_args_is_help=True, help="Make plans that spare the immune system, compare and export them."
-)
+app = typer.Typer(cls=_CaseOrCommand, no_args_is_help=True, help="Treatment planning with the immune system in view.")
 plan_decide.add_to(app)
 
 
@@ -222,8 +220,9 @@ def _show(answer: dict[str, Any], found: "Sweep", out: Path) -> None:
         for name in first.course.dvhs
         if f"{name} mean" not in told and not name.startswith(("GTV", "CTV", "ITV", "PTV"))
     ]
+    beside = chosen.name if chosen is not first else "itself: no plan that spares keeps the limits"
     print_table(
-        f"Reference plan and {chosen.name}, {answer['prescription']['total']:g} Gy in "
+        f"Reference plan and {beside}, {answer['prescription']['total']:g} Gy in "
         f"{answer['prescription']['n_fractions']} fractions",
         ("", "reference", "chosen", "change", "unit"),
         [
