@@ -419,8 +419,8 @@ def _notes(courses: Sequence[PlannedCourse], factors: Sequence[float], setting: 
     )
     notes.append(
         "Intervals: ALC over plausible patients, complications 95 % over parameters, window 5th to 95th percentile of "
-        "draws. Window rows are of two mouse lesions under this schedule, not of the patient's. Dose rows have no interval: "
-        "errors of dose calculation, set-up and contours are not in them."
+        "draws. Window rows are of two mouse lesions under this schedule, not of the patient's. Dose rows have no "
+        "interval: errors of dose calculation, set-up and contours are not in them."
     )
     return notes
 
