@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -59,7 +60,10 @@ _serial = count(1)
 def to_svg(figure: Any, description: str) -> str:
     """The figure as an `<svg>` element with a text alternative and theme colours."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None})
+    with warnings.catch_warnings():
+        # Text stays text, so the reader's own fonts show what the font that measures it lacks.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     for stand_in, variable in THEMED.items():

@@ -21,7 +21,7 @@ def run(*words: str) -> int:
 @pytest.fixture
 def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        command, "_matrix", lambda _case, wanted, *_: made_up_matrix(f"{wanted.total}/{wanted.n_fractions}")
+        command, "matrix_on", lambda _case, wanted, *_: made_up_matrix(f"{wanted.total}/{wanted.n_fractions}")
     )
 
 

@@ -101,8 +101,8 @@ def _show(answer: dict[str, Any], placed: "Placement", out: Path | None) -> None
         print_table("Centres, LPS", ("", "x [mm]", "y [mm]", "z [mm]"), rows)
         reached = "no organ near" if placed.organ_margin is None else f"{placed.organ_margin:.1f} mm to the next organ"
         console.print(
-            f"{len(rows)} spheres of {2 * placed.radius:g} mm, {placed.spacing:g} mm apart: {placed.edge_margin:.1f} mm "
-            f"to the edge of {answer['tumour']}, {reached}, {100 * placed.volume_share:.1f} % of its volume",
+            f"{len(rows)} spheres of {2 * placed.radius:g} mm, {placed.spacing:g} mm apart: {placed.edge_margin:.1f} "
+            f"mm to the edge of {answer['tumour']}, {reached}, {100 * placed.volume_share:.1f} % of its volume",
             markup=False,
         )
     for note in placed.notes:

@@ -38,6 +38,7 @@ from abscopal.regimens.limits import OrganLimit, present_limits
 
 FORMAT = "abscopal plan 1"
 REFERENCE = "reference"
+TARGET_PERCENTS = (98, 95, 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +170,14 @@ def rows_of(sweep: Sweep) -> tuple[list[str], list[list[float | str]]]:
     regions = sweep.matrix.regions
     organs = [name for name in sweep.reference.course.dvhs if not name.startswith(("GTV", "CTV", "ITV"))]
     target = sweep.matrix.targets[0]
-    head = ["plan", "weight", "status", "residual", "objective", f"{target} D95% [Gy]", f"{target} D2% [Gy]"]
+    head = [
+        "plan",
+        "weight",
+        "status",
+        "residual",
+        "objective",
+        *(f"{target} D{percent}% [Gy]" for percent in TARGET_PERCENTS),
+    ]
     head += [f"{term.label}" for term in sweep.terms]
     head += [f"{name} mean [Gy]" for name in organs] + [f"{FAR} max [Gy]"]
     rows: list[list[float | str]] = []
@@ -178,7 +186,7 @@ def rows_of(sweep: Sweep) -> tuple[list[str], list[list[float | str]]]:
         far = point.course.dvhs[FAR].maximum if FAR in regions else 0.0
         rows.append(
             [point.name, point.weight, point.plan.status, point.plan.residual, point.plan.objective,
-             point.figure(target, 95), point.figure(target, 2), *point.immune, *means, far]
+             *(point.figure(target, percent) for percent in TARGET_PERCENTS), *point.immune, *means, far]
         )  # fmt: skip
     return head, rows
 

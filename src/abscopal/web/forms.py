@@ -20,7 +20,7 @@ PLACES = {"case": "case", "first": "case", "second": "case", "plans": "job"}
 SHELL_ONLY = {
     "out", "as_json", "frame_mismatch", "example", "schema", "latex", "cluster", "workers", "volumes", "flows",
     "chunk_size", "resume", "calibration", "cards",
-    "weights", "into_study",
+    "weights", "into_study", "example_words",
 }  # fmt: skip
 """Output, formats that only print, folders of earlier runs, and what reaches beyond this process."""
 Words = list[str]
