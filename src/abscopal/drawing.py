@@ -31,6 +31,8 @@ _STYLE: Any = {
     "xtick.color": INK,
     "ytick.color": INK,
     "text.color": INK,
+    # A name of a structure or a file may hold two dollar signs: it is a name, no formula.
+    "text.parse_math": False,
     "figure.facecolor": "none",
     "legend.frameon": False,
     "legend.fontsize": 8,

@@ -214,6 +214,7 @@ def test_a_folder_of_another_case_is_not_its_source(case: Case, tmp_path: Path) 
         source_study(tmp_path, case.ct)
 
 
+@pytest.mark.planning
 def test_pyradplan_reads_the_set(case: Case, planned: InfluenceMatrix, tmp_path: Path) -> None:
     reader = pytest.importorskip("pyRadPlan", reason="needs pip install 'abscopal[planning]'")
     export_plan(tmp_path, study(case, planned, conversions=()))

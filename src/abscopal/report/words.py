@@ -18,8 +18,7 @@ LONGEST = 2_000
 LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}")
 """Form of a language tag (BCP 47)."""
 _STRESSED = re.compile(r"\*\*([^*]+)\*\*")
-# A dollar sign starts a formula in a drawn label; control characters have no place in a line of text.
-_REFUSED_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f$]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _TRY = "`abscopal assess --example-words > words.toml` and changing right sides only"
 
 
@@ -75,8 +74,8 @@ def read_words(path: Path) -> Words:
     Raises
     ------
     InputError
-        Not TOML or too large; no language; a phrase that is no text, too long, with characters
-        that a label cannot hold, or with other placeholders than the English one.
+        Not TOML or too large; no language; a phrase that is no text, too long, with control
+        characters, or with other placeholders than the English one.
     """
     try:
         with path.open("rb") as stream:
@@ -126,8 +125,8 @@ def _check(phrase: str, text: str, where: str) -> None:
     short = f"the translation of {phrase!r}"
     if len(text) > LONGEST:
         raise _refused(where, f"{short} of {len(text)} characters", f"at most {LONGEST}")
-    if found := _REFUSED_CHARACTERS.search(text):
-        raise _refused(where, f"{short} with {found.group()!r}", "one line of text without '$' or control characters")
+    if found := _CONTROL.search(text):
+        raise _refused(where, f"{short} with {found.group()!r}", "one line of text without control characters")
     wanted, given = _placeholders(phrase), _placeholders(text)
     if given != wanted:
         names = ", ".join(sorted(f"{{{one[0]}}}" for one in wanted or ())) or "no placeholder"
