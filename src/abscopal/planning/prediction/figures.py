@@ -71,7 +71,7 @@ def error_figure(errors: Mapping[str, Sequence[DoseArray]]) -> Figure:
             part = data.loc[data["predictor"] == name]
             axes.plot(part["error_gy"], part["percent"], color=PALETTE[index % len(PALETTE)], label=name)
         axes.axvline(0.0, color=INK, linewidth=0.8)
-        axes.set(xlabel="predicted less planned dose [Gy]", ylabel=f"voxels per {BIN_GY:g} Gy [%]")
+        axes.set(xlabel="predicted less planned dose [Gy]", ylabel=f"voxels per {BIN_GY:g} Gy [%]; ends: all beyond")
         axes.set_yscale("log")
         axes.legend(loc="upper right")
         return Figure("dose_error", to_svg(figure, "Distribution of voxel dose errors"), data)
