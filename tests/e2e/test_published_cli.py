@@ -38,7 +38,7 @@ def test_simulate_a_published_model(tmp_path: Path) -> None:
 
 
 def test_compare_regimens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file, out = tmp_path / "concurrent.toml", tmp_path / "ranks.csv"
+    file, out = tmp_path / "concurrent.toml", tmp_path / "found"
     file.write_text(REGIMEN, encoding="utf-8")
     names = "kosinsky2018,brueningk2021,cho2023"
     words = ["compare", str(file), "--models", names, "--doses", "2,6,10,14", "--readout", "20", "--out", str(out)]
@@ -49,10 +49,18 @@ def test_compare_regimens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert found["rank"][0][0] < found["rank"][0][1]  # the drug helps radiation in Kosinsky's model
     assert found["window"]["log10_effect"][0][3] is None  # 14 Gy is beyond what its authors allow
     assert "ranks are compared" in found["note"]
-    assert len(out.read_text(encoding="utf-8").splitlines()) == 10
-    run(*words)
+    assert found["models_that_take_it"] == [3, 3, 3]
+    assert found["window"]["relative_effect"][0][3] is None
+    assert json.loads((out / "answer.json").read_text(encoding="utf-8")) == found
+    assert len((out / "ranks.csv").read_text(encoding="utf-8").splitlines()) == 10
+    assert len((out / "window.csv").read_text(encoding="utf-8").splitlines()) == 13
+    assert len((out / "courses.csv").read_text(encoding="utf-8").splitlines()) == 1 + 9 * 121
+    for name in ("ranks", "courses", "window"):
+        assert "<svg" in (out / f"{name}.svg").read_text(encoding="utf-8")
+    run(*words[:-2])
     shown = capsys.readouterr().out
-    assert "mean rank" in shown
+    assert "mean rank (models)" in shown
+    assert "(3 of 3)" in shown
     assert "tau" in shown
 
 

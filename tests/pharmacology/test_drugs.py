@@ -39,10 +39,25 @@ def test_every_default_row_is_simulable_and_every_drug_sheet_has_a_class() -> No
     assert all(row in simulable_rows(drug) for drug, row in DEFAULT_ROWS.items())
 
 
-@pytest.mark.parametrize("drug", ["avelumab", "tremelimumab"])
-def test_incomplete_kinetics_are_refused(drug: str) -> None:
+@pytest.mark.parametrize(
+    ("drug", "row"), [("avelumab", "centanni_2019"), ("tremelimumab", "label"), ("dostarlimab", None)]
+)
+def test_incomplete_kinetics_are_refused(drug: str, row: str | None) -> None:
     with pytest.raises(UnsupportedError, match="no complete two-compartment"):
-        kinetics_of(drug)
+        kinetics_of(drug, row=row)
+
+
+def test_a_default_row_with_a_doubtful_number_says_so() -> None:
+    assert kinetics_of("avelumab").notes[0] == "uncertain in its source: Q of masters_2022"
+    assert not any("uncertain" in note for note in kinetics_of("cemiplimab").notes)
+
+
+def test_central_and_peripheral_volumes_have_their_own_exponents() -> None:
+    light, typical = kinetics_of("avelumab", weight=40).parameters, kinetics_of("avelumab").parameters
+    assert light["V1"] / typical["V1"] == pytest.approx(0.5**0.4694)
+    assert light["V2"] / typical["V2"] == pytest.approx(0.5**0.5826)
+    light, typical = kinetics_of("tremelimumab", weight=35.5).parameters, kinetics_of("tremelimumab").parameters
+    assert (light["V1"] / typical["V1"], light["V2"] / typical["V2"]) == (pytest.approx(0.5**0.606), 1)
 
 
 def test_label_row_of_pembrolizumab_is_not_a_model() -> None:
@@ -70,7 +85,14 @@ def test_men_clear_nivolumab_faster() -> None:
 
 
 def test_ipilimumab_with_nivolumab_takes_the_other_change_of_clearance() -> None:
-    assert kinetics_of("ipilimumab", with_nivolumab=True).parameters["Emax"] == -0.266
+    assert kinetics_of("ipilimumab", partner="nivolumab").parameters["Emax"] == -0.266
+    assert kinetics_of("ipilimumab", partner="durvalumab").parameters["Emax"] == -0.0644
+
+
+def test_tremelimumab_with_durvalumab_is_cleared_more_slowly_with_time() -> None:
+    alone, together = kinetics_of("tremelimumab"), kinetics_of("tremelimumab", partner="Durvalumab")
+    assert (alone.parameters["Emax"], alone.parameters["hill"]) == (0.151, 14.5)
+    assert (together.parameters["Emax"], together.parameters["hill"]) == (-0.187, 3.2)
 
 
 def test_half_life_is_the_terminal_slope_of_the_solution() -> None:

@@ -23,6 +23,7 @@ from abscopal.immune.published.friedrich2022 import (
     surviving_share,
 )
 from abscopal.immune.published.gonzalez_crespo2022 import gonzalez_crespo2022
+from abscopal.immune.published.ionescu2022 import ionescu2022, weekly_infusions
 from abscopal.immune.published.kosinsky2018 import kosinsky2018
 from abscopal.knowledge.load import load
 from abscopal.simulation.events import Event
@@ -82,7 +83,7 @@ def test_kosinsky_v4(n: int, dose: float, alone: float, blocked: float) -> None:
             model, radiation(n, dose), [60.0], start=7.0, initial=state | {"mAb": antibody_level},
             parameters={"k_mAb": 0.0}, tolerance=TIGHT,
         )  # fmt: skip
-        # 7.8 is printed where ours is 7.748: the last digit, listed among the misses.
+        # 7.8 is printed where ours is 7.748 at any tight tolerance, and 7.753 at a relative tolerance of 1e-3.
         digit = {476.0: 0.5, 7.8: 0.055}.get(expected, 0.05)
         assert course["V"][0] == pytest.approx(expected, abs=digit)
 
@@ -330,6 +331,26 @@ def test_gonzalez_crespo_trajectories(row: tuple[str, int, bool, bool, tuple[flo
     for given, name in ((pd1, "anti-PD-1"), (ctla4, "anti-CTLA-4")):
         events += [Event(day, f"dose {name}") for day in (10.0, 12.0, 14.0) if given]
     events.sort(key=lambda event: event.day)
-    course = simulate(gonzalez_crespo2022(n, chosen), events, [10, 14, 20, 30], side="after")
-    # The reference states 2e-4; ours lies up to 4e-4 away from it after day 14, for a reason not found.
-    assert course["V"] == pytest.approx(expected, rel=4.5e-4)
+    model = gonzalez_crespo2022(n, chosen)
+    days = [10, 14, 20, 30]
+    course = simulate(model, events, days, side="after")
+    assert course["V"] == pytest.approx(expected, rel=4e-4)  # the reference states 2e-4
+    # The reference rounds the delay to its steps of .005, .0025 and .00125 day and extrapolates to zero from these:
+    # what it solved is the model with the delay extrapolated in the same way.
+    lag = load("published/gonzalez_crespo2022")["tau1"]
+    coarse, middle, fine = (round(lag / step) * step for step in (0.005, 0.0025, 0.00125))
+    solved_there = simulate(
+        model.with_values({"tau1": (8 * fine - 6 * middle + coarse) / 3}), events, days, side="after"
+    )
+    assert solved_there["V"] == pytest.approx(expected, rel=5e-5)
+
+
+# Ionescu: patient 018, both drugs during the first day of each week; x1 and x2
+@pytest.mark.parametrize(
+    ("day", "expected"),
+    [(7, (701.665, 1234.73)), (14, (339.461, 641.276)), (30, (60.6965, 125.506)), (60, (2.54178, 5.28891))],
+)
+def test_ionescu_patient_018(day: float, expected: tuple[float, float]) -> None:
+    course = simulate(ionescu2022(), weekly_infusions(9), [day], horizon=63.0, tolerance=TIGHT)
+    # The reference lies up to 1.5e-4 away: the effect rises with the tenth root of the level from zero.
+    assert (course["x1"][0], course["x2"][0]) == pytest.approx(expected, rel=2e-4)

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from abscopal.cli.console import JsonOption, print_json, print_table, progress_bars, screen
+from abscopal.cli.console import JsonOption, print_json, print_lines, print_table, progress_bars, screen
+from abscopal.cli.window import OutOption
 
 if TYPE_CHECKING:
     from abscopal.domain.regimen import Regimen
     from abscopal.immune.published.catalogue import Published
-    from abscopal.immune.published.compare import Comparison, EnsembleWindow
+    from abscopal.immune.published.compare import Comparison, Courses, EnsembleWindow
 
 
 def add_to(app: typer.Typer) -> None:
@@ -36,13 +37,13 @@ def compare(
     cards: Annotated[
         bool, typer.Option("--cards", help="List every model, what it was checked against, and stop.")
     ] = False,
-    out: Annotated[Path | None, typer.Option(help="CSV file of the effects and ranks.")] = None,
+    out: OutOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """The same regimens through several published models: how each ranks them, and where they agree."""
     from abscopal.domain.errors import InputError
     from abscopal.immune.published.catalogue import require_published
-    from abscopal.immune.published.compare import NOTE, compare_regimens, ensemble_window
+    from abscopal.immune.published.compare import NOTE, compare_regimens, courses, ensemble_window
 
     if cards:
         _show_cards(as_json)
@@ -64,6 +65,7 @@ def compare(
             if grid
             else None
         )
+        over_time = None if out is None else courses(arms, chosen, readout=readout)
     found = {
         **_comparison(result),
         "site": site,
@@ -71,8 +73,8 @@ def compare(
         "window": None if window is None else _window(window),
         "note": NOTE,
     }
-    if out is not None:
-        _write_comparison(out, result)
+    if out is not None and over_time is not None:
+        _write_comparison(out, found, result, over_time, window)
     if as_json:
         print_json(found)
         return
@@ -80,6 +82,8 @@ def compare(
     if window is not None:
         _show_window(window)
     screen().print(f"note  {NOTE}", markup=False)
+    if out is not None:
+        screen().print(f"figures and tables {out}", markup=False)
 
 
 def simulate_published(
@@ -108,12 +112,18 @@ def simulate_published(
     print_table(
         f"{model.card.citation}, day {horizon:g}",
         ("arm", *(f"{name} [{model.unit}]" for name in shown)),
-        [(arm, *(f"{c[name][-1]:.4g}" for name in shown)) for arm, c in courses.items()],
+        [(arm, *(_size(float(c[name][-1]), float(c[name][0])) for name in shown)) for arm, c in courses.items()],
     )
     for label, text in (("checked", model.card.checked), ("missing", model.card.missing)):
         screen().print(f"{label}  {text}", markup=False)
     if out is not None:
         screen().print(f"course {out}", markup=False)
+
+
+def _size(last: float, first: float) -> str:
+    from abscopal.immune.published.compare import LEAST
+
+    return "gone" if last <= LEAST * first else f"{last:.4g}"
 
 
 def _arms(files: list[Path]) -> "dict[str, Regimen]":
@@ -151,7 +161,8 @@ def _comparison(result: "Comparison") -> dict[str, Any]:
         "regimens": list(result.regimens),
         "log10_effect": [[_number(v) for v in row] for row in result.effect.tolist()],
         "rank": [[_number(v) for v in row] for row in result.ranks.tolist()],
-        "mean_rank": result.mean_rank.tolist(),
+        "mean_rank": [_number(v) for v in result.mean_rank.tolist()],
+        "models_that_take_it": result.n_models.tolist(),
         "kendall_tau": [{"models": list(pair), "tau": tau} for pair, tau in result.tau.items()],
         "mean_tau": result.mean_tau,
         "not_computed": [{"model": m, "regimen": r, "reason": why} for (m, r), why in result.reasons.items()],
@@ -165,6 +176,7 @@ def _window(over: "EnsembleWindow") -> dict[str, Any]:
         "level": over.level,
         "doses_gy": over.doses.tolist(),
         "log10_effect": [[_number(v) for v in row] for row in over.effect.tolist()],
+        "relative_effect": [[_number(v) for v in row] for row in over.relative.tolist()],
         "inside": over.inside.tolist(),
         "share_of_models": [_number(v) for v in over.share.tolist()],
     }
@@ -175,29 +187,50 @@ def _number(value: float) -> float | None:
 
 
 def _show_comparison(result: "Comparison") -> None:
-    rows = []
-    for j in sorted(range(len(result.regimens)), key=lambda j: result.mean_rank[j]):
-        cells = [
-            "-" if not isfinite(rank) else f"{rank:g} ({effect:.2f})"
-            for rank, effect in zip(result.ranks[:, j], result.effect[:, j], strict=True)
-        ]
-        rows.append((result.regimens[j], f"{result.mean_rank[j]:.2g}", *cells))
+    order = sorted(
+        range(len(result.regimens)), key=lambda j: result.mean_rank[j] if result.n_models[j] else float("inf")
+    )
+    rows = [
+        (model, *(_cell(float(result.ranks[i, j]), float(result.effect[i, j])) for j in order))
+        for i, model in enumerate(result.models)
+    ]
+    n = len(result.models)
+    means = [f"{result.mean_rank[j]:.2g} ({result.n_models[j]} of {n})" if result.n_models[j] else "-" for j in order]
+    rows.append(("mean rank (models)", *means))
     title = f"rank (log10 of tumour over the reference), {result.readout:g} days after the last fraction"
-    print_table(title, ("regimen", "mean rank", *result.models), rows)
-    for pair, tau in result.tau.items():
-        said = "too few regimens, or one ranks all equally" if tau is None else f"{tau:.2f}"
-        screen().print(f"tau   {pair[0]} and {pair[1]}: {said}", markup=False)
-    for (model, regimen), why in result.reasons.items():
-        screen().print(f"left out  {model}, {regimen}: {why}", markup=False)
+    print_table(title, ("model", *(result.regimens[j] for j in order)), rows)
+    lines = [("left out", f"{model}, {regimen}: {why}") for (model, regimen), why in result.reasons.items()]
+    lines += [("tau", f"{tau:5.2f}  {one} and {other}") for (one, other), tau in result.tau.items() if tau is not None]
+    silent = [f"{one} and {other}" for (one, other), tau in result.tau.items() if tau is None]
+    if silent:
+        lines.append(("no tau", f"too few regimens, or one ranks all equally: {'; '.join(silent)}"))
+    if result.mean_tau is not None:
+        lines.append(("agree", f"mean tau {result.mean_tau:.2f} (1: the same order, -1: the opposite)"))
+    if len(set(result.n_models.tolist())) > 1:
+        lines.append(("caution", "mean ranks of regimens that not every model takes are over other models"))
+    print_lines(lines)
+
+
+def _cell(rank: float, effect: float) -> str:
+    from abscopal.immune.published.compare import LEAST
+
+    if not isfinite(rank):
+        return "-"
+    return f"{rank:g} (gone)" if 10**effect <= 1.001 * LEAST else f"{rank:g} ({effect:.2f})"
 
 
 def _show_window(over: "EnsembleWindow") -> None:
+    able = [sum(isfinite(v) for v in over.effect[:, k]) for k in range(len(over.doses))]
     rows = [
-        (f"{dose:g}", *("inside" if inside else "" for inside in over.inside[:, k]), f"{100 * over.share[k]:.0f}")
-        for k, dose in enumerate(over.doses)
+        (model, *("in" if inside else "" if isfinite(v) else "-" for inside, v in zip(row, effect, strict=True)))
+        for model, row, effect in zip(over.models, over.inside, over.effect, strict=True)
     ]
+    rows.append(("models inside", *(f"{over.inside[:, k].sum()} of {n}" for k, n in enumerate(able))))
     title = f"doses with at least {100 * over.level:g} % of a model's largest effect, {over.n_fractions} fractions"
-    print_table(title, ("Gy per fraction", *over.models, "models [%]"), rows)
+    print_table(title, ("Gy per fraction", *(f"{dose:g}" for dose in over.doses)), rows)
+    if over.inside[:, -1].any():
+        said = "the highest dose scanned is inside for some model: its window may go on above"
+        print_lines([("caution", said)])
 
 
 def _show_cards(as_json: bool) -> None:
@@ -212,20 +245,38 @@ def _show_cards(as_json: bool) -> None:
     )  # fmt: skip
 
 
-def _write_comparison(path: Path, result: "Comparison") -> None:
-    import csv
-    import io
+def _write_comparison(
+    out: Path, found: dict[str, Any], result: "Comparison", over_time: "Courses", window: "EnsembleWindow | None"
+) -> None:
+    from abscopal.cli.results import Table, write_results
+    from abscopal.report.published_figures import draw_courses, draw_ranks, draw_window
 
-    from abscopal.report.html import write_whole
-
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["model", "regimen", "log10_effect", "rank", "not_computed"])
-    for i, model in enumerate(result.models):
-        for j, regimen in enumerate(result.regimens):
-            values = (_number(result.effect[i, j]), _number(result.ranks[i, j]))
-            rows.writerow([model, regimen, *values, result.reasons.get((model, regimen), "")])
-    write_whole(path, text.getvalue())
+    ranks = [
+        (
+            model,
+            regimen,
+            _number(result.effect[i, j]),
+            _number(result.ranks[i, j]),
+            result.reasons.get((model, regimen), ""),
+        )
+        for i, model in enumerate(result.models)
+        for j, regimen in enumerate(result.regimens)
+    ]
+    lines = [(m, r, *row) for (m, r), parts in over_time.shares.items() for row in zip(*map(list, parts), strict=True)]
+    figures = {"ranks": draw_ranks(result), "courses": draw_courses(over_time)}
+    tables: dict[str, Table] = {
+        "ranks": (("model", "regimen", "log10_effect", "rank", "not_computed"), ranks),
+        "courses": (("model", "regimen", "day_after_first_fraction", "tumour_over_its_start"), lines),
+    }
+    if window is not None:
+        figures["window"] = draw_window(window)
+        rows = [
+            (model, dose, _number(window.effect[i, k]), _number(window.relative[i, k]), bool(window.inside[i, k]))
+            for i, model in enumerate(window.models)
+            for k, dose in enumerate(window.doses.tolist())
+        ]
+        tables["window"] = (("model", "dose_gy", "log10_effect", "relative_effect", "inside"), rows)
+    write_results(out, found, figures, tables)
 
 
 def _write_courses(path: Path, courses: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ def drug_exposure(
     row: str | None = None,
     weight: float | None = None,
     sex: Literal["female", "male"] | None = None,
-    with_nivolumab: bool = False,
+    partner: str = "",
     side: Literal["before", "after", "both"] = "before",
 ) -> Trajectory:
     """Concentration of one drug in a person given these doses as boluses.
@@ -32,7 +32,7 @@ def drug_exposure(
         All of one drug.
     times : array, shape (n_t,)
         Ascending days; later doses are left out. [day]
-    row, weight, sex, with_nivolumab
+    row, weight, sex, partner
         As in `kinetics_of`.
 
     Returns
@@ -56,7 +56,7 @@ def drug_exposure(
             try_="one call per drug",
         )
     first = min(dose.day for dose in doses)
-    person = kinetics_of(names.pop(), row=row, weight=weight, sex=sex, with_nivolumab=with_nivolumab)
+    person = kinetics_of(names.pop(), row=row, weight=weight, sex=sex, partner=partner)
     model = kinetics_model(person, first_day=first)
     days = np.atleast_1d(np.asarray(times, dtype=np.float64))
     given = Regimen(drug_doses=tuple(dose for dose in doses if dose.day <= days.max(initial=first)))

@@ -30,7 +30,10 @@ DEFAULT_ROWS = {
     "nivolumab": "bajaj_2017",
     "atezolizumab": "stroh_2017",
     "durvalumab": "abegesah_2025",
+    "cemiplimab": "nguyen_2022",
+    "avelumab": "masters_2022",
     "ipilimumab": "sanghavi_2020",
+    "tremelimumab": "hwang_2022",
 }
 _BASE = ("CL0", "V1", "Q", "V2")
 _TIME_VARYING = ("Emax", "T50", "hill")
@@ -89,7 +92,7 @@ def kinetics_of(
     row: str | None = None,
     weight: float | None = None,
     sex: Literal["female", "male"] | None = None,
-    with_nivolumab: bool = False,
+    partner: str = "",
 ) -> Kinetics:
     """Population parameters of a drug, moved to a person's weight and sex where the row allows it.
 
@@ -102,8 +105,9 @@ def kinetics_of(
     weight : float, optional
         Body weight; the typical subject's when left out. [kg]
     sex : {"female", "male"}, optional
-    with_nivolumab : bool
-        Take the change of ipilimumab clearance read for the combination.
+    partner : str
+        Drug given with it, whose change of clearance is taken where the row has one: nivolumab with ipilimumab,
+        durvalumab with tremelimumab.
 
     Raises
     ------
@@ -122,9 +126,15 @@ def kinetics_of(
     if chosen not in rows:
         raise _incomplete(name, rows)
     parameters = {key: sheet[f"{chosen}_{key}"] for key in _present(sheet, chosen)}
-    if with_nivolumab and f"{chosen}_Emax_with_nivolumab" in sheet.content.numbers:
-        parameters["Emax"] = sheet[f"{chosen}_Emax_with_nivolumab"]
-    notes = [_scale_weight(sheet, chosen, parameters, weight), _scale_sex(sheet, chosen, parameters, sex)]
+    for key in _TIME_VARYING:
+        together = f"{chosen}_{key}_with_{partner.strip().casefold()}"
+        if together in sheet.content.numbers:
+            parameters[key] = sheet[together]
+    notes = [
+        _doubts(sheet, chosen, parameters),
+        _scale_weight(sheet, chosen, parameters, weight),
+        _scale_sex(sheet, chosen, parameters, sex),
+    ]
     return Kinetics(name, chosen, parameters, tuple(note for note in notes if note))
 
 
@@ -144,13 +154,22 @@ def _present(sheet: Sheet, row: str) -> list[str]:
     return [key for key in (*_BASE, *_TIME_VARYING, *_SATURABLE) if f"{row}_{key}" in sheet.content.numbers]
 
 
+def _doubts(sheet: Sheet, row: str, parameters: dict[str, float]) -> str:
+    numbers = sheet.content.numbers
+    found = [key for key in parameters if numbers[f"{row}_{key}"].status == "uncertain"]
+    return f"uncertain in its source: {', '.join(found)} of {row}" if found else ""
+
+
 def _scale_weight(sheet: Sheet, row: str, parameters: dict[str, float], weight: float | None) -> str:
     if f"{row}_weight_reference" not in sheet.content.numbers:
         return "" if weight is None else "this row has no body-weight covariate; weight is not used"
     reference = sheet[f"{row}_weight_reference"]
     if weight is None:
         return f"typical body weight of {reference:g} kg taken"
-    scaled = {"clearance": ("CL0",), "intercompartmental": ("Q",), "volume": ("V1", "V2")}
+    scaled = {
+        "clearance": ("CL0",), "intercompartmental": ("Q",), "volume": ("V1", "V2"), "central_volume": ("V1",),
+        "peripheral_volume": ("V2",),
+    }  # fmt: skip
     for what, names in scaled.items():
         key = f"{row}_weight_exponent_{what}"
         if key in sheet.content.numbers:

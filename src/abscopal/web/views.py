@@ -130,7 +130,6 @@ VIEWS: dict[str, View] = {
             "Compare regimens",
             "The same regimens through the published models and our own: ranks, agreement, ensemble window.",
             ("compare",),
-            "compare.csv",
         ),
         View(
             "Interchange",

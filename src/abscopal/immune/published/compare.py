@@ -66,6 +66,11 @@ class Comparison:
         return float(np.mean(known)) if known else None
 
     @property
+    def n_models(self) -> NDArray[np.int_]:
+        """Number of models that take each regimen, shape (n_regimens,)."""
+        return np.asarray((~np.isnan(self.ranks)).sum(axis=0))
+
+    @property
     def mean_rank(self) -> FloatArray:
         """Mean rank of each regimen over the models that take it, shape (n_regimens,)."""
         known = ~np.isnan(self.ranks)
@@ -96,6 +101,29 @@ class EnsembleWindow:
     inside: NDArray[np.bool_]
     share: FloatArray
     readout: float
+
+    @property
+    def relative(self) -> FloatArray:
+        """Effect over the model's largest, shape (n_models, n); NaN where it has none, or does not take the dose."""
+        gain = -self.effect
+        largest = np.nanmax(gain, axis=1, keepdims=True)
+        return np.asarray(np.where(largest > 0, gain / np.where(largest > 0, largest, 1.0), np.nan))
+
+
+@dataclass(frozen=True, eq=False)
+class Courses:
+    """The irradiated tumour over time.
+
+    Attributes
+    ----------
+    models, regimens : tuple of str
+    shares : mapping
+        (model, regimen) to days after the first fraction and the tumour over its start, where the model takes it.
+    """
+
+    models: tuple[str, ...]
+    regimens: tuple[str, ...]
+    shares: Mapping[tuple[str, str], tuple[FloatArray, FloatArray]]
 
 
 def compare_regimens(
@@ -152,6 +180,39 @@ def compare_regimens(
     ranks = np.array([_ranks(row) for row in effect])
     tau = {(models[i].name, models[j].name): _tau(effect[i], effect[j]) for i, j in combinations(range(len(models)), 2)}
     return Comparison(tuple(m.name for m in models), tuple(regimens), effect, ranks, reasons, tau, readout)
+
+
+def courses(
+    regimens: Mapping[str, Regimen], models: Sequence[Published], *, readout: float = 30.0, points: int = 121
+) -> Courses:
+    """The tumour of each model under each regimen, from its own start to `readout` days after the last fraction.
+
+    Parameters
+    ----------
+    regimens : mapping
+        Name to regimen; day 0 is the first fraction.
+    models : sequence of Published
+    readout : float
+        [day]
+    points : int
+
+    Raises
+    ------
+    ConvergenceError
+        A model that could not be solved.
+    """
+    shares: dict[tuple[str, str], tuple[FloatArray, FloatArray]] = {}
+    last = max(max(one.fraction_days, default=one.last_day) for one in regimens.values()) + readout
+    pairs = [(model, name) for model in models for name in regimens]
+    for model, name in track(pairs, "Courses", len(pairs)):
+        given = model.shifted(regimens[name])
+        days = np.linspace(0.0, model.start_day + last, points)
+        try:
+            course = model.run(given, days.tolist(), horizon=max(float(days[-1]), given.last_day))[model.burden]
+        except UnsupportedError:
+            continue
+        shares[model.name, name] = days - model.start_day, np.asarray(course) / float(course[0])
+    return Courses(tuple(model.name for model in models), tuple(regimens), shares)
 
 
 def log_effect(
