@@ -709,12 +709,37 @@ CASES = {
         "",
         "",
     ),
+    "00042": (
+        "CSymbolDelay, AssignmentRule",
+        document(
+            (
+                "Parameters",
+                parameter("x", 1.0, "false")
+                + parameter("y", None, "false")
+                + parameter("z", None, "false")
+                + parameter("w", None, "false"),
+            ),
+            (
+                "Rules",
+                rule("rate", "x", leaf(2.0))
+                + rule("assignment", "y", ap(DELAY, "x", 1.0))
+                + rule("assignment", "z", ap(DELAY, ap(DELAY, "x", 0.5), 1.25))
+                + rule("assignment", "w", ap(DELAY, ap("plus", "x", "y"), 0.75)),
+            ),
+        ),
+        {
+            "y": 1 + 2 * np.maximum(T - 1, 0),
+            "z": 1 + 2 * np.maximum(T - 1.75, 0),
+            "w": 2 + 2 * np.maximum(T - 0.75, 0) + 2 * np.maximum(T - 1.75, 0),
+        },
+        "",
+        "",
+    ),
 }
 
 UNSUPPORTED = {
     "90001": ("AlgebraicRule", document(("Parameters", parameter("x", 1.0, "false")), ("Rules", f"<algebraicRule>{math(ap('minus', 'x', TIME))}</algebraicRule>")), "an algebraic rule"),
     "90002": ("FastReaction", document(("Compartments", '<compartment id="C" size="1"/>'), ("Species", '<species id="A" compartment="C" initialAmount="3"/>'), ("Reactions", f'<reaction id="J" fast="true"><listOfReactants><speciesReference species="A"/></listOfReactants><kineticLaw>{math(leaf("A"))}</kineticLaw></reaction>'), head=L2), "a fast reaction"),
-    "90003": ("CSymbolDelay", document(("Parameters", parameter("x", 1.0, "false") + parameter("y", 0.0, "false") + parameter("z", None, "false")), ("Rules", rule("rate", "x", leaf(2.0)) + rule("assignment", "z", ap(DELAY, ap(DELAY, "x", 1.0), 1.0)))), "delay"),
 }  # fmt: skip
 
 

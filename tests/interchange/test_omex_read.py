@@ -195,10 +195,10 @@ def test_bombs_and_what_is_no_zip_are_refused(tmp_path, monkeypatch):
 def test_the_command_writes_the_report_and_compares(tmp_path):
     made = write_omex(tmp_path / "a.omex", decay(), [Event(1.0, "bolus", {"mg": 2.0})], 4.0, steps=4)
     out = tmp_path / "r.csv"
-    shown = CliRunner().invoke(app, ["interchange", "archive-run", str(made), "--out", str(out)])
+    shown = CliRunner().invoke(app, ["interchange", "run", str(made), "--out", str(out)])
     assert shown.exit_code == 0, shown.output
     assert "largest difference" in shown.stdout
     assert out.read_text().splitlines()[0].startswith("time,A")
-    told = json.loads(CliRunner().invoke(app, ["interchange", "archive-run", str(made), "--json"]).stdout)
+    told = json.loads(CliRunner().invoke(app, ["interchange", "run", str(made), "--json"]).stdout)
     assert told["difference_from_results"]["report"] < 1e-6
     assert len(told["reports"]["report"]["time"]) == 5

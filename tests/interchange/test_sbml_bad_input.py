@@ -8,6 +8,7 @@ import pytest
 from abscopal.domain.errors import InputError, UnsupportedError
 from tests.interchange.cases import (
     AB,
+    DELAY,
     L3,
     RATE_OF,
     K,
@@ -60,11 +61,12 @@ ONE = ("Parameters", parameter("x", 1.0, "false") + K)
         (document(("Parameters", parameter("x", 1.0, "false") + parameter("y", None, "false") + parameter("z", None, "false")), ("Rules", rule("assignment", "y", leaf(1.0)) + rule("assignment", "z", ap(RATE_OF, "y")))), InputError, "line 3.*assignmentRule uses 'y'|line 3.*uses 'y'"),
         (document(("Parameters", parameter("x", 1.0, "false") + parameter("k")), ("Rules", rule("rate", "x", leaf("k")))), InputError, "'k' on line 3"),
         (document(("Compartments", compartment()), ("Species", AB.replace('initialAmount="3.0"', "")), ("Parameters", K)), InputError, "species 'A' on line 3"),
-        (document(ONE, ("Rules", rule("rate", "x", "<infinity/>"))), InputError, "finite real numbers"),
+        (document(ONE, ("Rules", rule("rate", "x", "<infinity/>"))), InputError, "the parameter 'x' on line 3.*finite real numbers"),
         (document(("Compartments", compartment()), ("Species", AB), ("Reactions", '<reaction id="J" reversible="false"><listOfReactants><speciesReference species="A" stoichiometry="1" constant="true"/></listOfReactants></reaction>')), InputError, "no kinetic law"),
         (document(("Compartments", compartment()), ("Species", species("A", 1.0)), ("Parameters", K), ("Reactions", reaction("J", ['<speciesReference species="A" constant="true"/>'], [], leaf("k")))), InputError, "no stoichiometry"),
         (document(ONE, ("Events", event(ap("gt", "x", 2.0), {"k": 1.0}))), InputError, "k"),
-        (document(("Parameters", parameter("x", 1.0, "false")), ("Rules", rule("rate", "x", ap('<csymbol encoding="text" definitionURL="http://www.sbml.org/sbml/symbols/delay">d</csymbol>', "x", "x")))), InputError, "lag"),
+        (document(("Parameters", parameter("x", 1.0, "false")), ("Rules", rule("rate", "x", ap('<csymbol encoding="text" definitionURL="http://www.sbml.org/sbml/symbols/delay">d</csymbol>', "x", "x")))), InputError, "the rateRule 'x' on line 3.*lag"),
+        (document(("Parameters", parameter("x", 1.0, "false") + parameter("y", None, "false")), ("Rules", rule("rate", "x", leaf(1.0)) + rule("assignment", "y", ap(DELAY, ap("plus", "x", "y"), 1.0)))), InputError, "line 3.*'y'"),
         ('<sbml xmlns="http://www.sbml.org/sbml/level1" level="1" version="2"><model><listOfCompartments><compartment name="C"/></listOfCompartments><listOfParameters><parameter name="x" value="1"/></listOfParameters></model></sbml>', UnsupportedError, "Level 1"),
         (document(ONE, ("Rules", f'<rateRule variable="x">{math("<semantics/>")}</rateRule>')), InputError, "line"),
     ],

@@ -8,8 +8,16 @@ import pytest
 
 from abscopal.domain.errors import InputError
 from abscopal.domain.regimen import DrugDose
-from abscopal.planning import biology
-from abscopal.planning.biology import OVER, UNPLANNED, Fractionation, Outer, Variant, plan_fractionations
+from abscopal.planning import sweep
+from abscopal.planning.biology import (
+    OVER,
+    UNPLANNED,
+    Fractionation,
+    Outer,
+    Variant,
+    plan_fractionations,
+    protocol_variants,
+)
 from abscopal.planning.bounds import AtMost, MaxDose, MinDose
 from abscopal.planning.compare import Setting, compare_plans, tumour_bed
 from abscopal.planning.influence import InfluenceMatrix
@@ -44,10 +52,9 @@ def test_every_number_of_fractions_has_a_plan_at_one_bed_and_one_coverage(found:
     assert set(found.plans) == {("reference", 25), ("reference", 5), ("sparing", 25), ("sparing", 5)}
     beds = [tumour_bed(plan, 10.0) for plan in found.plans.values()]
     assert beds == pytest.approx([60.0] * 4)
-    base = found.plans["reference", 25]
     for (_, n), plan in found.plans.items():
-        d, aim = plan.coverage / n, base.coverage / 25
-        assert n * d * (1 + d / 10) == pytest.approx(25 * aim * (1 + aim / 10), rel=1e-4)
+        d = plan.coverage / n
+        assert n * d * (1 + d / 10) == pytest.approx(60.0, rel=1e-4)
         assert plan.weights.min() >= 0
     assert max(found.residuals.values()) < 2e-3
 
@@ -86,13 +93,13 @@ def test_an_interrupted_search_goes_on_where_it_stopped(
     (kept, *_) = sorted(folder.glob("plan-*.npz"))
     kept.write_bytes(b"cut off")
     calls = []
-    solve = biology.solve
+    solve = sweep.solve
 
     def counted(*given: object, **options: object):
         calls.append(1)
         return solve(*given, **options)
 
-    monkeypatch.setattr(biology, "solve", counted)
+    monkeypatch.setattr(sweep, "solve", counted)
     again = plan_fractionations(matrix, [REFERENCE, SPARING], SETTING, OUTER, folder=folder)
     assert len(calls) == 1
     first, second = ([row.candidate.text() for row in one.decision.regimens] for one in (found, again))
@@ -118,9 +125,26 @@ def test_a_plan_that_reaches_coverage_only_over_its_bound_is_refused(matrix: Inf
     assert found.decision.refused == {OVER: 1}
 
 
+def test_a_plan_that_scaling_would_carry_over_its_bound_is_made_again(matrix: InfluenceMatrix) -> None:
+    """Aimed at 49 Gy it covers less than the prescription; the cord's bound holds after scaling all the same."""
+    cold = Variant("cold", (Goal(SquaredDeviation("PTV", 49.0), 100.0), *USUAL[1:2]), (MaxDose("SpinalCord", 12.0),))
+    found = plan_fractionations(matrix, [REFERENCE, cold], SETTING, replace(OUTER, fractions=(25,)))
+    made = found.plans["cold", 25]
+    assert made.coverage == pytest.approx(50.0, abs=1e-3)
+    assert made.voxel_dose[matrix.region("SpinalCord").voxels].max() <= 12.0 * 1.0021
+
+
 def test_variants_need_names_of_their_own(matrix: InfluenceMatrix) -> None:
     with pytest.raises(InputError, match="name of its own"):
         plan_fractionations(matrix, [REFERENCE, REFERENCE], SETTING)
     broken = Variant("reference", USUAL, (MinDose("PTV", 50.0), MaxDose("PTV", 20.0)))
     with pytest.raises(InputError, match="bounds in conflict"):
         plan_fractionations(matrix, [broken], SETTING, OUTER)
+
+
+def test_the_protocol_gives_a_reference_and_sparing_variants(matrix: InfluenceMatrix) -> None:
+    made, (reference, gentle, strong) = protocol_variants(matrix, ["edric"], weights=(0.5, 2.0))
+    assert "Body beyond target" in made.regions
+    assert [one.name for one in (reference, gentle, strong)] == ["reference", "sparing 0.5", "sparing 2"]
+    assert gentle.goals[-1].weight * 4 == pytest.approx(strong.goals[-1].weight)
+    assert len(gentle.goals) == len(reference.goals) + 1

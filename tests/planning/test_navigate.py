@@ -13,13 +13,14 @@ from abscopal.dose.dvh import dvh_of_samples
 from abscopal.planning.influence import InfluenceMatrix
 from abscopal.planning.navigate import Navigator, doses_at_volume
 from abscopal.planning.navigation_file import load_navigation, save_navigation
+from abscopal.planning.terms.immune import MeanBloodDose
 
 
 @pytest.fixture(scope="module")
 def navigator(matrix: InfluenceMatrix) -> Navigator:
     rng = np.random.default_rng(3)
     plans = {name: rng.random(matrix.n_bixels) * (matrix.bixels.beam != beam) for beam, name in enumerate("abcd")}
-    return Navigator.from_plans(matrix, plans, linear={"Mean blood dose": [1.0, 2.0, 3.0, 5.0]})
+    return Navigator.from_plans(matrix, plans, linear={"Score": [1.0, 2.0, 3.0, 5.0]})
 
 
 mixes = st.lists(st.floats(0, 1), min_size=4, max_size=4).filter(lambda values: sum(values) > 0.01)
@@ -39,7 +40,10 @@ def test_linear_figures_are_those_of_the_mixed_weights(
         matrix.region("Lungs").mean(dose), matrix.region("Heart").mean(dose), body.mean(dose) * body.volume_cm3, 25
     ).value
     assert made.metric("EDRIC").value == pytest.approx(expected, rel=1e-9)
-    assert made.metric("Mean blood dose").value == pytest.approx(made.mix @ [1, 2, 3, 5])
+    assert made.metric("Score").value == pytest.approx(made.mix @ [1, 2, 3, 5])
+    assert made.metric("Mean blood dose").value == pytest.approx(
+        MeanBloodDose().value(matrix, navigator.weights_at(mix)), rel=1e-9
+    )
     inside = np.zeros(dose.size, dtype=bool)
     inside[navigator.voxels] = True
     np.testing.assert_allclose(made.dose.values.ravel(), np.where(inside, dose, 0.0), rtol=1e-5, atol=1e-6)
@@ -93,15 +97,15 @@ def test_a_slider_goes_where_it_is_pulled(navigator: Navigator, mix: list[float]
 
 def test_a_slider_costs_the_others_no_more_than_any_mix_would(navigator: Navigator) -> None:
     now = np.array([0.25, 0.25, 0.25, 0.25])
-    row = navigator.linear["Mean blood dose"]
-    moved = navigator.steer("Mean blood dose", 2.0, now)
+    row = navigator.linear["Score"]
+    moved = navigator.steer("Score", 2.0, now)
     rng = np.random.default_rng(0)
 
     def worst(mix: np.ndarray) -> float:
         rises = [
             (mix - now) @ values / np.ptp(values)
             for name, values in navigator.linear.items()
-            if name not in ("Mean blood dose", "PTV mean")
+            if name not in ("Score", "PTV mean")
         ]
         return max(rises)
 

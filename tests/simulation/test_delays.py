@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from abscopal.domain.errors import ModelError, UnsupportedError
 from abscopal.equations.builder import ModelBuilder
 from abscopal.equations.pieces import TIME, Argument
+from abscopal.equations.symbolic import symbol
 from abscopal.simulation.dataset import describe
 from abscopal.simulation.events import Event
 from abscopal.simulation.many import simulate_many
@@ -105,17 +106,33 @@ def test_what_delays_may_not_be():
         m.build()
     with pytest.raises(ModelError, match="lag of was"):
         simulate(lagged(), [], [1.0], parameters={"tau": 0.0})
-    m = ModelBuilder("past of the past")
+    m = ModelBuilder("a past that needs itself")
     y = m.state("y", "1", "state", initial=1.0)
-    was = m.delayed("was", "1", "past", y, 1.0)
-    m.delayed("before", "1", "past of the past", was, 1.0)
-    with pytest.raises(ModelError, match="unknown symbol 'was'"):
+    sums = m.quantity("sums", "1", "sum", y + symbol("was"))
+    m.delayed("was", "1", "past of the sum", sums, 1.0)
+    with pytest.raises(ModelError, match="needs itself"):
         m.build()
     m = ModelBuilder("wrong unit")
     y = m.state("y", "mg", "state", initial=1.0)
     m.delayed("was", "mL", "past", y, 1.0)
     with pytest.raises(ModelError, match="was is the past of"):
         m.build()
+
+
+def test_the_past_of_a_past_and_of_what_holds_one():
+    m = ModelBuilder("nested")
+    y = m.state("y", "1", "state", initial=1.0)
+    m.rate("y", "growth", m.parameter("k", "1/day", "rate", value=2.0))
+    was = m.delayed("was", "1", "a day ago", y, 1.0)
+    before = m.delayed("before", "1", "a day before that", was, 1.5)
+    both = m.quantity("both", "1", "sum", y + was)
+    m.quantity("out", "1", "twice past", before)
+    m.quantity("out_both", "1", "past sum", m.delayed("were", "1", "sum half a day ago", both, 0.5))
+    course = simulate(m.build(), [], [0.0, 0.75, 1.25, 2.0, 3.0, 4.0])
+    t = course.t
+    y_at = lambda s: 1 + 2 * np.maximum(s, 0)  # noqa: E731
+    np.testing.assert_allclose(course["out"], y_at(t - 2.5), atol=1e-9)
+    np.testing.assert_allclose(course["out_both"], y_at(t - 0.5) + y_at(t - 1.5), atol=1e-9)
 
 
 def test_many_patients_one_by_one_with_their_own_lags_starts_and_courses():

@@ -21,6 +21,7 @@ from abscopal.cli import (
     interchange,
     knowledge,
     learned,
+    plan,
     predict,
     published,
     regimens,
@@ -50,15 +51,14 @@ for module in (assess, blood, demo, published, regimens, sample, serve, simulate
 app.add_typer(inference.app, name="inference")
 app.add_typer(interchange.app, name="interchange")
 app.add_typer(knowledge.app, name="knowledge")
+predict.add_to(plan.app)
+app.add_typer(plan.app, name="plan")
 app.add_typer(stratify.app, name="stratify")
 app.add_typer(toxicity.app, name="toxicity")
 learned.add_to(toxicity.app, stratify.app)
 virtual_trials.add_to(trials.app)
 trial_predictions.add_to(trials.app)
 app.add_typer(trials.app, name="trials")
-plan = typer.Typer(help="Treatment planning with the immune system in view.", no_args_is_help=True)
-predict.add_to(plan)
-app.add_typer(plan, name="plan")
 
 
 def _version(value: bool) -> None:

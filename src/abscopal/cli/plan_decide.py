@@ -1,4 +1,4 @@
-"""`abscopal plan compare|export`: plans of a folder side by side, and one of them as DICOM."""
+"""`abscopal plan compare|fractionation|export`: plans side by side, in other fractions, and as DICOM."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,6 +8,7 @@ import typer
 from abscopal.cli.console import JsonOption, print_json, print_table, progress_bars, screen
 
 if TYPE_CHECKING:
+    from abscopal.planning.biology import Fractionation
     from abscopal.planning.compare import PlanComparison, Row
     from abscopal.planning.navigate import Navigator
 
@@ -21,6 +22,7 @@ PatientOption = Annotated[Path, typer.Option(help="patient.toml.")]
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("compare")(compare)
+    app.command("fractionation")(fractionation)
     app.command("export")(export)
 
 
@@ -62,6 +64,109 @@ def compare(
         print_json(answer)
         return
     _show(found, out)
+
+
+def fractionation(
+    case: Annotated[str, typer.Argument(help="Folder or zip with CT and RTSTRUCT.")],
+    prescription: Annotated[str, typer.Option(help="The present course: total dose in Gy / fractions, such as 50/25.")],
+    patient: PatientOption,
+    out: Annotated[Path, typer.Option(help="Folder of results; a search that was cut short goes on in it.")],
+    spare: Annotated[
+        list[str] | None,
+        typer.Option(help="lymphocytes, edric, blood, nodes, spleen, marrow, thymus, kill; repeat."),
+    ] = None,
+    weight: Annotated[
+        list[float] | None, typer.Option(min=0.001, max=1000, help="Weight of the immune terms; repeat. 1 by default.")
+    ] = None,
+    fractions: Annotated[
+        list[int] | None, typer.Option(min=1, max=60, help="Number of fractions; repeat. A set of six by default.")
+    ] = None,
+    gap: Annotated[
+        list[float] | None, typer.Option(min=1, max=90, help="Least days between fractions; repeat.")
+    ] = None,
+    ici_start: Annotated[
+        list[float] | None, typer.Option(help="Day of the first ICI dose beside the present one; repeat.")
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="Structure that gets the prescription; PTVs by default.")] = None,
+    gantry: Annotated[list[float] | None, typer.Option(help="Gantry angle [degree]; repeat. Nine by default.")] = None,
+    protons: Annotated[bool, typer.Option("--protons", help="Protons in place of photons.")] = False,
+    bixel: Annotated[float, typer.Option(min=1, max=50, help="Bixel width or spot spacing [mm].")] = 5.0,
+    grid: Annotated[float, typer.Option(min=1, max=20, help="Voxel size of the dose grid [mm].")] = 5.0,
+    limit: Annotated[
+        list[str] | None, typer.Option(help="Hard bound STRUCTURE:max|mean|min:GY of the present course; repeat.")
+    ] = None,
+    prefer: Annotated[str, typer.Option(help="What decides: distant or local.")] = "distant",
+    complications: Annotated[
+        bool, typer.Option("--complications/--no-complications", help="Also complication probabilities.")
+    ] = True,
+    draws: Annotated[int | None, typer.Option(min=1, max=5000, help="Draws of the immune model.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of every draw.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Plan every number of fractions at one tumour BED; show what no other plan and schedule beats."""
+    from abscopal.assessment.planned import planned_setting
+    from abscopal.assessment.regimens import verdict_of
+    from abscopal.cli.assess import check_out, read_text
+    from abscopal.cli.plan import matrix_on, read_bound
+    from abscopal.cli.regimens import decision_answer, show_decision, write_decision
+    from abscopal.domain.patient import read_patient
+    from abscopal.planning.beams import NINE_FIELDS, BeamSetup
+    from abscopal.planning.biology import Outer, plan_fractionations, protocol_variants
+    from abscopal.planning.influence import Prescription
+
+    check_out(out)
+    person = read_patient(read_text(patient), name=patient.name)
+    wanted = Prescription.parse(prescription)
+    bounds = tuple(read_bound(text) for text in limit or ())
+    setup = BeamSetup(
+        gantry=tuple(gantry) if gantry else NINE_FIELDS, modality="protons" if protons else "photons", bixel_mm=bixel,
+        grid_mm=grid,
+    )  # fmt: skip
+    outer = Outer(
+        tuple(fractions) if fractions else None, tuple(gap) if gap else None,
+        None if ici_start is None else tuple(ici_start), prefer, complications,
+    )  # fmt: skip
+    with progress_bars():
+        matrix = matrix_on(case, wanted, setup, target, person.structures, out / "cache")
+        made, variants = protocol_variants(
+            matrix, spare or ["lymphocytes"], weights=weight or (1.0,), bounds=bounds, folder=out / "cache"
+        )
+        found = plan_fractionations(
+            made, variants, planned_setting(person, wanted, draws=draws, seed=seed), outer, folder=out / "cache"
+        )
+    answer = decision_answer(found.decision, verdict_of(found.decision))
+    answer["plans"] = [
+        {"plan": name, "n_fractions": n, "residual": residual, "folder": _of_fractions(n)}
+        for (name, n), residual in found.residuals.items()
+    ]
+    answer["skipped"] = dict(found.skipped)
+    write_decision(out, answer, found.decision)
+    _save_plans(out, found)
+    if as_json:
+        print_json(answer)
+        return
+    show_decision(answer, found.decision, out)
+    for what, why in found.skipped.items():
+        screen().print(f"skipped  {what}: {why}", markup=False)
+
+
+def _of_fractions(n: int) -> str:
+    return f"fractions-{n:02d}"
+
+
+def _save_plans(out: Path, found: "Fractionation") -> None:
+    """The plans of each number of fractions as a folder that `compare` and `export` take."""
+    from abscopal.planning.navigate import Navigator
+    from abscopal.planning.navigation_file import save_navigation
+
+    for n in sorted({count for _, count in found.plans}):
+        here = {name: plan for (name, count), plan in found.plans.items() if count == n}
+        if len(here) > 1:
+            matrix = next(iter(here.values())).matrix
+            folder = out / _of_fractions(n)
+            folder.mkdir(parents=True, exist_ok=True)
+            made = Navigator.from_plans(matrix, {name: plan.weights for name, plan in here.items()}, notes=matrix.notes)
+            save_navigation(made, folder / NAVIGATION)
 
 
 def export(

@@ -93,20 +93,21 @@ def regimens(
             seed=seed,
         )
         found = search_regimens(problem, grid, refine=refine, seed=seed)
-    answer = _answer(found, verdict_of(found))
+    answer = decision_answer(found, verdict_of(found))
     if out is not None:
-        _write(out, answer, found)
+        write_decision(out, answer, found)
     if as_json:
         print_json(answer)
         return
-    _show(answer, found, out)
+    show_decision(answer, found, out)
 
 
 def _row(row: "Judged") -> dict[str, Any]:
     return {"regimen": row.candidate.text(), "length_days": row.candidate.length, **plain(row)}
 
 
-def _answer(found: "Decision", verdict: str) -> dict[str, Any]:
+def decision_answer(found: "Decision", verdict: str) -> dict[str, Any]:
+    """A decision as JSON takes it."""
     chosen = {"mean": found.mean_choice, "robust": found.robust_choice, "sparing": found.sparing_choice}
     return {
         "verdict": verdict,
@@ -122,7 +123,8 @@ def _answer(found: "Decision", verdict: str) -> dict[str, Any]:
     }
 
 
-def _write(out: Path, answer: dict[str, Any], found: "Decision") -> None:
+def write_decision(out: Path, answer: dict[str, Any], found: "Decision") -> None:
+    """The figure, the table and the JSON of a decision."""
     from abscopal.cli.results import write_results
     from abscopal.report.regimen_figures import draw_pareto
 
@@ -143,7 +145,8 @@ def _write(out: Path, answer: dict[str, Any], found: "Decision") -> None:
     write_results(out, answer, figures, {"regimens": (head, rows)})
 
 
-def _show(answer: dict[str, Any], found: "Decision", out: Path | None) -> None:
+def show_decision(answer: dict[str, Any], found: "Decision", out: Path | None) -> None:
+    """A decision on standard output."""
     console = screen()
     console.print(answer["verdict"], markup=False)
     shown = [

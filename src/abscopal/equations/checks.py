@@ -72,6 +72,37 @@ def ordered_quantities(model: "Model") -> tuple[Quantity, ...]:
         ) from exc
 
 
+def nested_delays(model: "Model") -> dict[str, frozenset[str]]:
+    """The delays that each delay's expression uses at its own time, also through quantities.
+
+    Raises
+    ------
+    ModelError
+        A past that needs itself.
+    """
+    uses: dict[str, set[str]] = {delay.name: _names(delay.of) for delay in model.delays}
+    uses |= {quantity.name: _names(quantity.base) for quantity in model.quantities}
+    for term in model.terms:
+        if term.target in uses:
+            uses[term.target] |= _names(term.expression)
+    known = {name: used & set(uses) for name, used in uses.items()}
+    try:
+        order = tuple(TopologicalSorter(known).static_order())
+    except CycleError as exc:
+        raise ModelError(
+            doing=f"building the model {model.name!r}",
+            found="a past that needs itself: " + " needs ".join(exc.args[1]),
+            expected="values of the past that can be computed one after another",
+            try_="turning one of them into a state",
+        ) from exc
+    delays = {delay.name for delay in model.delays}
+    within: dict[str, frozenset[str]] = {}
+    for name in order:  # a delay inside another is used at its own time and hides what is inside it
+        parts = known[name]
+        within[name] = frozenset(parts & delays).union(*(within[part] for part in parts - delays))
+    return {name: within[name] for name in delays}
+
+
 def _names(expression: sp.Basic) -> set[str]:
     return {used.name for used in symbols_of(expression)}
 
@@ -192,12 +223,12 @@ def _check_updates(model: "Model", units: dict[str, str], doing: str) -> None:
 
 
 def check_past_and_conditions(model: "Model", units: dict[str, str], doing: str) -> None:
-    """Delays of what is known without them, by a time made of parameters; conditions."""
+    """Delays that do not need themselves, by a time made of parameters; conditions."""
     kind = type(units)
+    nested_delays(model)
     parameters = kind({parameter.name: parameter.unit for parameter in model.pieces.parameters})
-    present = kind({name: unit for name, unit in units.items() if name not in {d.name for d in model.delays}})
     for delay in model.delays:
-        _check_expression(delay.of, delay.unit, present, f"what {delay.name} is the past of", doing)
+        _check_expression(delay.of, delay.unit, units, f"what {delay.name} is the past of", doing)
         if not delay.lag.is_number:
             _check_expression(delay.lag, "day", parameters, f"the lag of {delay.name}", doing)
         elif not (delay.lag.is_finite and delay.lag.is_positive):

@@ -4,6 +4,7 @@ A species means in formulas what SBML says: its concentration, or its amount whe
 Where its compartment keeps its size the state is that value; where the size changes the state is the amount.
 """
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
-from abscopal.domain.errors import InputError, ModelError, UnsupportedError
+from abscopal.domain.errors import InputError, ModelError
 from abscopal.domain.registry import unknown_name
 from abscopal.domain.trajectory import Trajectory
 from abscopal.equations.builder import ModelBuilder
@@ -99,7 +100,7 @@ class _Reader:
     values: dict[str, float | None] = field(default_factory=dict)
     constant: dict[str, bool] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
-    pasts: set[sp.Symbol] = field(default_factory=set)
+    pasts: dict[sp.Symbol, str] = field(default_factory=dict)
     rates: dict[str, sp.Symbol] = field(default_factory=dict)
 
     def read(self) -> SbmlModel:
@@ -130,15 +131,28 @@ class _Reader:
             model = self.builder.build()
         except ModelError as exc:
             raise InputError(
-                doing=f"building the model of {self.builder.name!r}", found=exc.found, expected=exc.expected,
-                try_=exc.try_,
-            ) from exc  # fmt: skip
+                doing=f"reading {self._place(exc.found)}", found=exc.found, expected=exc.expected, try_=exc.try_
+            ) from exc
         old = {new: name for name, new in self.names.items()}
         for parameter in model.parameters:  # those that something uses
             if parameter.value is None:
                 raise _valueless(self.source.getElementBySId(old[parameter.name]), "element", old[parameter.name])
         meaning = {one.name: (one.compartment, one.is_concentration) for one in self.species.values()}
         return SbmlModel(model, meaning, self.names)
+
+    def _place(self, found: str) -> str:
+        """The element that a message about the built model speaks of."""
+        words = re.findall(r"\w+", found)
+        made = {here.name: where for here, where in self.pasts.items()}
+        old = {new: name for name, new in self.names.items()}
+        for word in words:
+            if word in made:
+                return made[word]
+        for word in words:
+            element = self.source.getElementBySId(old[word]) if word in old else None
+            if element is not None:
+                return _where(element, element.getElementName(), old[word])
+        return f"the model {self.builder.name!r}"
 
     def _collect(self) -> None:
         """Names, values, what is constant, and the rules."""
@@ -335,14 +349,9 @@ class _Reader:
 
     def _delayed(self, of: Any, lag: Any) -> Any:
         """A value of the past; its lag must be constant."""
-        if self.pasts & symbols_of(of):
-            raise UnsupportedError(
-                doing=f"reading {self.formulas.where}", found="a delay of a delay",
-                expected="delays of what is known without them", try_="one delay with the sum of both lags",
-            )  # fmt: skip
         name = self._free(f"past_{len(self.pasts) + 1}")
         made = self.builder.delayed(name, _UNIT, f"{of}, {lag} ago", of, lag)
-        self.pasts.add(made)
+        self.pasts[made] = self.formulas.where
         return made
 
     # events

@@ -6,13 +6,9 @@ the dose that was planned: in the tumour part by part, in the draining node, in 
 set is the dose of a plan that exists.
 """
 
-import hashlib
-import json
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -20,22 +16,28 @@ from abscopal.domain.errors import InputError
 from abscopal.domain.progress import track
 from abscopal.dose.grid import FloatArray
 from abscopal.knowledge.load import load
-from abscopal.planning.bounds import Bound
-from abscopal.planning.compare import Setting, equal_coverage, plan_blood, plan_forecast, plan_toxicity, tumour_bed
+from abscopal.planning.bounds import AtMost, Bound, MaxDose
+from abscopal.planning.compare import Setting, plan_blood, plan_forecast, plan_toxicity, tumour_bed
 from abscopal.planning.course import SHEET, PlannedCourse, respond_in_parts
 from abscopal.planning.influence import InfluenceMatrix
 from abscopal.planning.isoeffective import bounds_in_fractions, goals_in_fractions, in_fractions, sensitivity_of
-from abscopal.planning.optimise import BOUND_TOLERANCE, Goal, solve
+from abscopal.planning.optimise import BOUND_TOLERANCE, TOLERANCE, Goal, Plan
+from abscopal.planning.protocol import immune_terms, reference_goals, sparing_bounds, sparing_goals, with_plan_regions
+from abscopal.planning.sweep import REFERENCE, kept_plan
 from abscopal.regimens.candidates import SHEET as SEARCH
 from abscopal.regimens.candidates import Candidate
 from abscopal.regimens.decide import Decision, Problem, decide
 from abscopal.regimens.judge import Costing, Estimate
 from abscopal.regimens.limits import Limits, broken
 
-FORMAT = "abscopal plan weights 1"
 UNPLANNED = "plans whose bounds cannot be kept together"
 OVER = "plans that break a bound at equal coverage"
 UNCONVERGED = "plans that did not converge"
+KEPT = 2 * BOUND_TOLERANCE
+"""Relative excess at which a bound still counts as kept."""
+TIGHTENINGS = 4
+LEAST_COVERAGE = 1e-9
+DOSE_BOUNDS = (AtMost, MaxDose)
 LONG = "length of the course"
 
 
@@ -115,6 +117,7 @@ def plan_fractionations(
     *,
     folder: Path | None = None,
     tumour_regions: Sequence[str] = (),
+    tolerance: float = TOLERANCE,
 ) -> Fractionation:
     """Plan every number of fractions in every variant, judge all regimens on these plans, and choose.
 
@@ -123,13 +126,15 @@ def plan_fractionations(
     matrix : InfluenceMatrix
         Its prescription is the present course and sets the tumour BED.
     variants : sequence of Variant
-        The first is the reference; at its plan for the present number of fractions coverage is set.
+        The first is the reference; its plan for the present number of fractions is the present course.
     setting : Setting
     outer : Outer, optional
     folder : Path, optional
         Plans are kept there and found again: an interrupted search goes on where it stopped.
     tumour_regions : sequence of str
         Further structures inside the tumour, whose limits go with its α/β.
+    tolerance : float
+        Residual at which a plan is converged, see `abscopal.planning.optimise.Plan`. [1]
 
     Returns
     -------
@@ -145,7 +150,7 @@ def plan_fractionations(
     """
     tried = outer or Outer()
     _check(variants)
-    work = _Inner(matrix, setting, folder, tuple(tumour_regions))
+    work = _Inner(matrix, setting, folder, tuple(tumour_regions), tolerance)
     present = matrix.prescription.n_fractions
     asked = tried.fractions or tuple(int(n) for n in load(SHEET).vector("fraction_numbers"))
     order = sorted({present, *asked}, key=lambda n: (abs(np.log(n / present)), n))
@@ -155,67 +160,102 @@ def plan_fractionations(
     return _decided(work, tried, variants[0].name, present)
 
 
+def protocol_variants(
+    matrix: InfluenceMatrix,
+    spare: Sequence[str],
+    *,
+    weights: Sequence[float] = (1.0,),
+    bounds: Sequence[Bound] = (),
+    folder: Path | None = None,
+    tolerance: float = TOLERANCE,
+) -> tuple[InfluenceMatrix, tuple[Variant, ...]]:
+    """The reference of the planning protocol, and variants that spare the immune system.
+
+    Parameters
+    ----------
+    matrix : InfluenceMatrix
+    spare : sequence of str
+        As in `abscopal.planning.sweep.sweep_plans`.
+    weights : sequence of float
+        Of the immune terms, one variant for each. [1]
+    bounds, folder, tolerance
+        As in `sweep_plans`.
+
+    Returns
+    -------
+    (InfluenceMatrix, tuple of Variant)
+        The matrix with the regions of the protocol.
+    """
+    made = with_plan_regions(matrix)
+    terms = immune_terms(made, spare)
+    reference = kept_plan(folder, made, reference_goals(made), bounds, tolerance, None)
+    held = (*bounds, *sparing_bounds(made, reference))
+    return made, (
+        Variant(REFERENCE, reference.goals, tuple(bounds)),
+        *(Variant(f"sparing {weight:g}", sparing_goals(made, reference, terms, weight), held) for weight in weights),
+    )
+
+
 class _Inner:
     """The convex plans: one for each variant and number of fractions, each begun at its nearest neighbour."""
 
     def __init__(
-        self, matrix: InfluenceMatrix, setting: Setting, folder: Path | None, tumour_regions: tuple[str, ...]
+        self,
+        matrix: InfluenceMatrix,
+        setting: Setting,
+        folder: Path | None,
+        tumour_regions: tuple[str, ...],
+        tolerance: float,
     ) -> None:
-        self.matrix, self.setting, self.folder = matrix, setting, folder
+        self.matrix, self.setting, self.folder, self.tolerance = matrix, setting, folder, tolerance
         self.sensitivity = sensitivity_of(matrix, setting.alpha_beta, tumour_regions)
-        self.digest = matrix.digest()
         self.plans: dict[tuple[str, int], PlannedCourse] = {}
         self.residuals: dict[tuple[str, int], float] = {}
         self.skipped: dict[str, str] = {}
         self.refused: dict[str, int] = {}
-        self.reference: PlannedCourse | None = None
 
     def plan(self, variant: Variant, n: int, *, required: bool) -> None:
-        """Make one plan, scale it to the coverage of the reference, and keep it if it breaks no bound."""
+        """Make one plan at the coverage of the prescription, and keep it if it breaks no bound there."""
         here = in_fractions(self.matrix, n, self.setting.alpha_beta)
-        present = self.matrix.prescription.n_fractions
-        bounds = bounds_in_fractions(variant.bounds, present, n, self.sensitivity)
+        bounds = bounds_in_fractions(variant.bounds, self.matrix.prescription.n_fractions, n, self.sensitivity)
         try:
             goals = goals_in_fractions(variant.goals, self.matrix, here, self.sensitivity)
-            weights, status, residual = self._weights(here, variant.name, goals, bounds)
+            plan, made, over = self._at_coverage(here, variant.name, goals, bounds)
         except InputError as problem:
             if required:
                 raise
             self._refuse(UNPLANNED, variant, n, problem.found)
             return
-        made = PlannedCourse(variant.name, here, weights)
-        if self.reference is None:
-            self.reference = made
-        aim = equal_coverage(self.reference.coverage, self.reference, made, self.setting.alpha_beta)
-        made = made.scaled_to(aim)
-        over = max((_excess(bound, here, made.weights) for bound in bounds), default=0.0)
-        if status != "converged":
-            self._refuse(UNCONVERGED, variant, n, f"residual {residual:.2g}")
-        elif over > 2 * BOUND_TOLERANCE and not required:
+        if plan.status != "converged":
+            self._refuse(UNCONVERGED, variant, n, f"residual {plan.residual:.2g}")
+        elif over > KEPT:
             self._refuse(OVER, variant, n, f"{100 * over:.1f} % over")
         else:
             self.plans[variant.name, n] = made
-            self.residuals[variant.name, n] = residual
+            self.residuals[variant.name, n] = plan.residual
+
+    def _at_coverage(
+        self, here: InfluenceMatrix, name: str, goals: tuple[Goal, ...], bounds: tuple[Bound, ...]
+    ) -> tuple[Plan, PlannedCourse, float]:
+        """The plan, the same scaled to the prescription at D95%, and its largest excess over a bound then.
+
+        Scaling up would carry a plan over its bounds: it is made again with bounds as much tighter.
+        """
+        start, factor = self._start(here, name), 1.0
+        for _ in range(TIGHTENINGS):
+            plan = kept_plan(self.folder, here, goals, _tightened(bounds, factor), self.tolerance, start)
+            made = PlannedCourse(name, here, plan.weights)
+            scale = here.prescription.total / max(made.coverage, LEAST_COVERAGE)
+            made = made.scaled_to(here.prescription.total)
+            over = max((_excess(bound, here, made.weights) for bound in bounds), default=0.0)
+            if over <= KEPT or plan.status != "converged":
+                break
+            start, factor = plan.weights, max(scale, factor) * (1.0 + BOUND_TOLERANCE)
+        return plan, made, over
 
     def _refuse(self, why: str, variant: Variant, n: int, detail: str) -> None:
         self.refused[why] = self.refused.get(why, 0) + 1
         self.skipped[f"{variant.name}, {n} fractions"] = f"{why}: {detail}"
-
-    def _weights(
-        self, here: InfluenceMatrix, name: str, goals: tuple[Goal, ...], bounds: tuple[Bound, ...]
-    ) -> tuple[FloatArray, str, float]:
-        asked = here.prescription
-        key = json.dumps([self.digest, asked.total, asked.n_fractions, repr(goals), repr(bounds)])
-        path = None
-        if self.folder is not None:
-            path = self.folder / f"plan-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
-            known = _read(path, here.n_bixels)
-            if known is not None:
-                return known
-        plan = solve(here, goals, bounds, start=self._start(here, name))
-        if path is not None:
-            _keep(path, plan.weights, plan.status, plan.residual)
-        return plan.weights, plan.status, plan.residual
 
     def _start(self, here: InfluenceMatrix, name: str) -> FloatArray | None:
         """Weights of the nearest plan at hand, scaled to the prescription: of this variant, else of any."""
@@ -294,38 +334,21 @@ def _rules(work: _Inner, bed: float) -> tuple[str, ...]:
     kept = len(work.plans)
     return (
         f"Every regimen has a plan of its own for its number of fractions ({kept} plans), at a tumour BED of "
-        f"{bed:.1f} Gy and equal coverage; limits on organs have the same EQD2 in every number of fractions.",
+        f"{bed:.1f} Gy, scaled to the prescription at D95%; limits on organs have the same EQD2 in every "
+        "number of fractions.",
         "The immune model sees the planned dose: the tumour in parts of even dose, the draining node by its mean, "
         "lymphocytes through the blood dose of the plan.",
     )
 
 
+def _tightened(bounds: Sequence[Bound], factor: float) -> tuple[Bound, ...]:
+    """Bounds on doses divided by a factor; ratios stay."""
+    return tuple(replace(one, limit=one.limit / factor) if isinstance(one, DOSE_BOUNDS) else one for one in bounds)
+
+
 def _excess(bound: Bound, matrix: InfluenceMatrix, weights: FloatArray) -> float:
     limit = bound.on(matrix)
     return float(limit.excess(np.asarray(limit.tied.functionals(matrix) @ weights)).max())
-
-
-def _keep(path: Path, weights: FloatArray, status: str, residual: float) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    hidden = path.with_name(f".{path.name}.part")
-    facts = json.dumps({"format": FORMAT, "status": status, "residual": residual})
-    with hidden.open("wb") as stream:
-        np.savez_compressed(stream, weights=weights, facts=np.array(facts))
-    hidden.replace(path)
-
-
-def _read(path: Path, n_bixels: int) -> tuple[FloatArray, str, float] | None:
-    """What was kept; None where there is nothing or nothing usable, which is then made again."""
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            facts = json.loads(str(stored["facts"]))
-            weights = np.asarray(stored["weights"], dtype=np.float64)
-        sound = weights.shape == (n_bixels,) and bool(np.isfinite(weights).all()) and weights.min() >= 0
-        if facts["format"] != FORMAT or not sound:
-            return None
-        return weights, str(facts["status"]), float(facts["residual"])
-    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error):
-        return None
 
 
 def _check(variants: Sequence[Variant]) -> None:

@@ -203,7 +203,7 @@ def compare_plans(reference: PlannedCourse, others: Sequence[PlannedCourse], set
             for name, other in zip(names[1:], complications[1:], strict=True)
         ),
         tumour_bed=tumour_bed(reference, setting.alpha_beta),
-        notes=(*_notes(scaled, factors, setting), *assumed, *ensemble.notes),
+        notes=(*_notes(scaled, factors, setting), *setup.notes(), *assumed, *ensemble.notes),
     )
 
 

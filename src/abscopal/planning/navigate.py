@@ -13,19 +13,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from abscopal.blood.immune_dose import edric_from_case
 from abscopal.domain.errors import InputError
 from abscopal.domain.registry import unknown_name
 from abscopal.dose.grid import DoseGrid, DoseKind, FloatArray
 from abscopal.planning.influence import Bixels, InfluenceMatrix, Modality, Prescription, Region
 from abscopal.planning.steering import least_worse
+from abscopal.planning.terms.immune import Edric, MeanBloodDose
 
 CURVE_POINTS = 161
 FINE = 32
 """Bins of the histograms that are sorted into, for each step of the curves."""
 MOST_PLANS = 50
 MOST_VOXELS = 20_000_000
-EDRIC = "EDRIC"
+EDRIC, BLOOD = "EDRIC", "Mean blood dose"
 ROOM = 1.02
 """The dose axis of the curves ends this much above the highest voxel of any plan."""
 
@@ -173,7 +173,7 @@ class Navigator:
         plans : mapping of str to array, shape (n_bixels,)
             Weights by plan name; with the same number of fractions, so that EDRIC mixes linearly.
         linear : mapping of str to sequence of float, optional
-            Further figures that are linear in dose, such as the mean blood dose, one value for each plan.
+            Further figures that are linear in dose beside means, EDRIC and mean blood dose, one value for each plan.
         units : mapping of str to str, optional
             Of `linear`; Gy where nothing is said.
         regions : sequence of str, optional
@@ -191,8 +191,7 @@ class Navigator:
         weights = np.array([np.asarray(w, dtype=np.float64) for w in plans.values()]).reshape(len(plans), -1)
         whole = [matrix.voxel_dose(w) for w in weights]
         figures = {f"{region.name} mean": np.array([region.mean(dose) for dose in whole]) for region in known}
-        immune = [_edric(matrix, dose) for dose in whole]
-        found = {EDRIC: np.array(immune, dtype=np.float64)} if all(v is not None for v in immune) else {}
+        found = _immune_figures(matrix, weights)
         given = {name: np.asarray(values, dtype=np.float64) for name, values in (linear or {}).items()}
         return cls(
             plans=tuple(plans),
@@ -393,11 +392,16 @@ def doses_at_volume(dose: NDArray[np.floating], shares: FloatArray, percents: Se
     return [float(value) for value in np.interp(np.asarray(percents) / 100.0, middle, dose[order])]
 
 
-def _edric(matrix: InfluenceMatrix, dose: FloatArray) -> float | None:
-    means = {name: region.mean(dose) for name, region in matrix.regions.items()}
-    volumes = {name: region.volume_cm3 for name, region in matrix.regions.items()}
-    body = None if "External" not in means else means["External"] * volumes["External"]
-    return edric_from_case(means, volumes, body, matrix.prescription.n_fractions).value
+def _immune_figures(matrix: InfluenceMatrix, weights: FloatArray) -> dict[str, FloatArray]:
+    """EDRIC and mean blood dose of each plan, where the structures they need are there."""
+    found = {}
+    for name, term in ((EDRIC, Edric()), (BLOOD, MeanBloodDose())):
+        try:
+            rows = term.on(matrix).functionals(matrix)
+        except InputError:  # a structure is missing: the figure is not shown
+            continue
+        found[name] = np.asarray(rows @ weights.T, dtype=np.float64)[0]
+    return found
 
 
 def _moved(region: Region, voxels: NDArray[np.int64]) -> Region:

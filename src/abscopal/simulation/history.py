@@ -1,6 +1,7 @@
 """Values of the past: the solution kept so far, and where its jumps and bends come back after a lag."""
 
 import heapq
+import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from abscopal.domain.errors import ModelError
+from abscopal.equations.checks import nested_delays
 from abscopal.equations.model import Model
 from abscopal.equations.python_code import scalar_functions
 
@@ -40,7 +42,9 @@ class History:
                     expected="a finite time above zero",
                     try_="another value of its parameters",
                 )
-        self._of = [scalar_functions(model, [delay.of])(parameters) for delay in model.delays]
+        self._of = [scalar_functions(model, [delay.of], past=True)(parameters) for delay in model.delays]
+        inner, names = nested_delays(model), [delay.name for delay in model.delays]
+        self._inner = [[name in inner[own] for name in names] for own in names]
         self._before = [
             None if delay.history is None else scalar_functions(model, [delay.history])(parameters)
             for delay in model.delays
@@ -65,7 +69,12 @@ class History:
         before = self._before[k]
         if t < self.start and before is not None:
             return float(before([0.0] * len(self._initial), t)[0])
-        return float(self._of[k](self._state(t).tolist(), max(t, self.start))[0])
+        when = max(t, self.start)
+        inner = [
+            self._value(j, when - lag) if used else math.nan
+            for j, (lag, used) in enumerate(zip(self.lags, self._inner[k], strict=True))
+        ]
+        return float(self._of[k](self._state(t).tolist(), when, inner)[0])
 
     def _state(self, t: float) -> FloatArray:
         if t <= self.start or not self._ends:

@@ -147,16 +147,9 @@ VIEWS: dict[str, View] = {
         ),
         View(
             "Interchange",
-            "SBML",
-            "The reference model with a regimen, for other tools.",
+            "Model out",
+            "A model with a regimen (SBML), results and a figure in one COMBINE archive that other tools run again.",
             ("interchange", "export"),
-            "model.xml",
-        ),
-        View(
-            "Interchange",
-            "COMBINE archive",
-            "Model, regimen, results and a figure in one file that other tools run again.",
-            ("interchange", "archive"),
             "experiment.omex",
         ),
     )

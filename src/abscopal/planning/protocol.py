@@ -1,0 +1,160 @@
+"""From a matrix to goals: the usual reference plan, and the same with the immune system spared.
+
+The reference carries target, fall-off, body and organ terms, so that a gain over it is no gain over nothing. Immune
+terms are divided by their value in the reference plan and multiplied by its objective: at a weight of 1 a tenth of
+the immune dose is worth as much as a tenth of everything the reference asks for.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fnmatch import fnmatch
+
+import numpy as np
+from scipy.ndimage import distance_transform_edt
+
+from abscopal.domain.registry import unknown_name
+from abscopal.dose.grid import FloatArray
+from abscopal.knowledge.load import load
+from abscopal.planning.bounds import Bound, MaxDose
+from abscopal.planning.course import PlannedCourse
+from abscopal.planning.influence import InfluenceMatrix, Region, region_of
+from abscopal.planning.optimise import Goal, Plan
+from abscopal.planning.terms.base import Term, missing
+from abscopal.planning.terms.blood import LymphocyteKill
+from abscopal.planning.terms.dose import MeanDose, SquaredOverdose, SquaredUnderdose
+from abscopal.planning.terms.immune import Edric, MeanBloodDose
+from abscopal.regimens.limits import OrganDose, OrganLimit
+
+SHEET = "planning/goals"
+BODY, NEAR, FAR = "External", "Body near target", "Body beyond target"
+LUNGS = ("Lung_L", "Lung_R")
+TUMOUR_PREFIXES = ("GTV", "CTV", "ITV", "PTV")
+IMMUNE = {"EDRIC": Edric, "mean blood dose": MeanBloodDose, "lymphocyte kill": LymphocyteKill}
+
+
+def with_plan_regions(matrix: InfluenceMatrix) -> InfluenceMatrix:
+    """The matrix with the regions the goals ask for beside the contoured ones.
+
+    `Body near target` is the body within some millimetres of the target and outside it, `Body beyond target` the
+    rest; `Lungs` the union of both lungs where it is not contoured.
+
+    Raises
+    ------
+    InputError
+        No body contour.
+    """
+    if BODY not in matrix.regions:
+        raise missing([BODY], "reference plan", matrix)
+    target = np.max([_filled(matrix, matrix.regions[name]) for name in matrix.targets], axis=0)
+    steps = np.linalg.norm(matrix.affine[:3, :3], axis=0)[::-1]
+    away = distance_transform_edt(target < 0.5, sampling=steps)
+    body = _filled(matrix, matrix.regions[BODY]) * (1.0 - target)
+    reach = load(SHEET)["near_mm"]
+    made = {NEAR: body * (away <= reach), FAR: body * (away > reach)}
+    if "Lungs" not in matrix.regions and all(side in matrix.regions for side in LUNGS):
+        made["Lungs"] = np.minimum(sum(_filled(matrix, matrix.regions[side]) for side in LUNGS), 1.0)
+    added = {
+        name: region_of(name, filled, matrix.shape, matrix.voxel_volume_cm3)
+        for name, filled in made.items()
+        if filled.any()
+    }
+    return replace(matrix, regions={**matrix.regions, **added})
+
+
+def reference_goals(matrix: InfluenceMatrix) -> tuple[Goal, ...]:
+    """Target, fall-off, body and organ terms of the sheet for the structures that are there."""
+    total = matrix.prescription.total
+    goals = []
+    for row in load(SHEET).table("goals").to_dict(orient="records"):
+        written = str(row["structure"])
+        names = {"TARGET": list(matrix.targets), "NEAR": [NEAR], "FAR": [FAR]}.get(written, [written])
+        kind = SquaredUnderdose if row["kind"] == "underdose" else SquaredOverdose
+        goals += [
+            Goal(kind(name, float(row["share"]) * total), float(row["weight"]))
+            for name in names
+            if name in matrix.regions
+        ]
+    return tuple(goals)
+
+
+def immune_terms(matrix: InfluenceMatrix, spare: Sequence[str]) -> tuple[Term, ...]:
+    """The terms behind words of `--spare`, on the structures that are contoured and no targets.
+
+    Raises
+    ------
+    InputError
+        An unknown word, or one whose structures are all missing.
+    """
+    table = load(SHEET).table("spare").fillna("")
+    terms: dict[str, Term] = {}
+    for word in spare:
+        rows = table[table["word"] == word].to_dict(orient="records")
+        if not rows:
+            raise unknown_name("reading what to spare", word, sorted(set(table["word"])))
+        found = [term for row in rows for term in _terms_of(matrix, str(row["term"]), str(row["structures"]))]
+        if not found:
+            raise missing([str(row["structures"]) for row in rows], f"spare {word}", matrix)
+        terms |= {term.label: term for term in found}
+    return tuple(terms.values())
+
+
+def sparing_goals(matrix: InfluenceMatrix, reference: Plan, terms: Sequence[Term], weight: float) -> tuple[Goal, ...]:
+    """Goals of the reference and the immune terms at a relative weight; at 0 exactly those of the reference."""
+    sizes = [term.value(matrix, reference.weights) for term in terms]
+    return (
+        *reference.goals,
+        *(
+            Goal(term, weight * reference.objective / size if size > 0 else 0.0)
+            for term, size in zip(terms, sizes, strict=True)
+        ),
+    )
+
+
+def sparing_bounds(matrix: InfluenceMatrix, reference: Plan) -> tuple[Bound, ...]:
+    """The immune system is not spared by a hot body: beyond the target no voxel gets more than in the reference."""
+    if FAR not in matrix.regions:
+        return ()
+    hottest = float(matrix.voxel_dose(reference.weights)[matrix.regions[FAR].voxels].max())
+    return (MaxDose(FAR, hottest * (1.0 - load(SHEET)["scaling"])),) if hottest > 0 else ()
+
+
+def organ_limits(course: PlannedCourse) -> tuple[OrganLimit, ...]:
+    """Limits of the sheet for the organs of a course."""
+    rows = load(SHEET).table("limits").to_dict(orient="records")
+    return tuple(
+        OrganLimit(str(row["organ"]), "D2%" if row["statistic"] == "D2%" else "mean", float(row["eqd2_gy"]), "recalled")
+        for row in rows
+        if str(row["organ"]) in course.dvhs
+    )
+
+
+def broken_limits(course: PlannedCourse, limits: Sequence[OrganLimit]) -> tuple[str, ...]:
+    """The limits that a course breaks, in words."""
+    total, n = course.matrix.prescription.total, course.n_fractions
+    organs = OrganDose(course.dvhs, total)
+    told = []
+    for limit in limits:
+        value = organs.eqd2(limit.organ, limit.statistic, total, n)
+        if value > limit.eqd2 * (1 + 1e-6):
+            told.append(f"{limit.organ} {limit.statistic} EQD2 {value:.1f} over {limit.eqd2:.1f} Gy")
+    return tuple(told)
+
+
+def organs_of(course: PlannedCourse) -> OrganDose:
+    """Dose of the organs at risk: no targets, no body and none of its parts."""
+    helpers = {BODY, NEAR, FAR}
+    dvhs = {name: d for name, d in course.dvhs.items() if name not in helpers and not name.startswith(TUMOUR_PREFIXES)}
+    return OrganDose(dvhs, course.matrix.prescription.total)
+
+
+def _terms_of(matrix: InfluenceMatrix, term: str, structures: str) -> list[Term]:
+    if term != "mean":
+        return [IMMUNE[term]()]
+    names = [name for name in matrix.regions if fnmatch(name, structures) and name not in matrix.targets]
+    return [MeanDose(name) for name in names]
+
+
+def _filled(matrix: InfluenceMatrix, region: Region) -> FloatArray:
+    filled = np.zeros(int(np.prod(matrix.shape)))
+    filled[region.voxels] = region.shares
+    return filled.reshape(matrix.shape)

@@ -1,0 +1,243 @@
+"""Reference plan, the sweep over the weight of the immune terms, and the plan that is chosen from it.
+
+Every finished plan is kept as a file, so that a run that was cut short goes on where it stopped.
+"""
+
+import hashlib
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from abscopal.domain.progress import track
+from abscopal.dose.grid import FloatArray
+from abscopal.knowledge.load import load
+from abscopal.planning.bounds import Bound
+from abscopal.planning.course import PlannedCourse
+from abscopal.planning.influence import InfluenceMatrix
+from abscopal.planning.optimise import TOLERANCE, Goal, Plan, solve
+from abscopal.planning.protocol import (
+    FAR,
+    SHEET,
+    broken_limits,
+    immune_terms,
+    organ_limits,
+    organs_of,
+    reference_goals,
+    sparing_bounds,
+    sparing_goals,
+    with_plan_regions,
+)
+from abscopal.planning.terms.base import Term
+from abscopal.regimens.limits import OrganLimit, present_limits
+
+FORMAT = "abscopal plan 1"
+REFERENCE = "reference"
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """One plan of the sweep, scaled so that D95% of the leading target is the prescription.
+
+    Attributes
+    ----------
+    name : str
+    weight : float
+        Of the immune terms; 0 for the reference. [1]
+    plan : Plan
+        As optimised.
+    course : PlannedCourse
+        Scaled.
+    immune : tuple of float
+        Each immune term of the scaled plan.
+    broken : tuple of str
+        Limits of the sheet that it breaks and the reference does not.
+    raised : tuple of str
+        Organs whose EQD2 rises more than the allowance of `regimens/search` above the reference.
+    """
+
+    name: str
+    weight: float
+    plan: Plan
+    course: PlannedCourse
+    immune: tuple[float, ...]
+    broken: tuple[str, ...] = ()
+    raised: tuple[str, ...] = ()
+
+    def figure(self, name: str, percent: float | None = None) -> float:
+        """Mean dose of a region, or the dose that `percent` of it gets, in Gy."""
+        dvh = self.course.dvhs[name]
+        return dvh.mean if percent is None else dvh.dose_at_volume(percent)
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """Everything one run makes.
+
+    Attributes
+    ----------
+    matrix : InfluenceMatrix
+        With the regions of `with_plan_regions`.
+    terms : tuple of Term
+        Immune terms.
+    points : tuple of Point
+        The reference first, then by rising weight.
+    chosen : Point
+        The last plan that breaks no limit, is converged, and keeps the target's D2% within the allowance of the sheet;
+        the reference where there is none.
+    limits : tuple of OrganLimit
+    """
+
+    matrix: InfluenceMatrix
+    terms: tuple[Term, ...]
+    points: tuple[Point, ...]
+    chosen: Point
+    limits: tuple[OrganLimit, ...]
+
+    @property
+    def reference(self) -> Point:
+        """The plan without immune terms."""
+        return self.points[0]
+
+
+def sweep_plans(
+    matrix: InfluenceMatrix,
+    spare: Sequence[str],
+    *,
+    weights: Sequence[float] | None = None,
+    bounds: Sequence[Bound] = (),
+    folder: Path | None = None,
+    tolerance: float = TOLERANCE,
+    extra: Sequence[Goal] = (),
+) -> Sweep:
+    """The reference plan and plans that spare the immune system more and more, each at the same target coverage.
+
+    Parameters
+    ----------
+    matrix : InfluenceMatrix
+        Contoured regions only; those of the protocol are added.
+    spare : sequence of str
+        Words of the table `spare` of `planning/goals`.
+    weights : sequence of float, optional
+        Of the immune terms; those of the sheet by default. [1]
+    bounds : sequence of Bound
+        Hard bounds of every plan, the reference included.
+    folder : Path, optional
+        Where finished plans are kept and looked for.
+    tolerance : float
+        See `Plan.residual`. [1]
+    extra : sequence of Goal
+        Further goals of the reference, and so of every plan.
+
+    Raises
+    ------
+    InputError
+        A structure that is missing for a word, bounds in conflict.
+    """
+    made = with_plan_regions(matrix)
+    terms = immune_terms(made, spare)
+    goals = (*reference_goals(made), *extra)
+    reference = kept_plan(folder, made, goals, bounds, tolerance, None)
+    first = _point(REFERENCE, 0.0, reference, made, terms)
+    limits = organ_limits(first.course)
+    broken = broken_limits(first.course, limits)
+    usual = present_limits(organs_of(first.course), first.course.n_fractions)
+    points, start = [first], reference.weights
+    chosen_weights = sorted(load(SHEET).vector("sweep") if weights is None else weights)
+    held = (*bounds, *sparing_bounds(made, reference))
+    for weight in track(chosen_weights, "plans with immunity spared"):
+        plan = kept_plan(folder, made, sparing_goals(made, reference, terms, weight), held, tolerance, start)
+        start = plan.weights
+        point = _point(f"sparing {weight:g}", weight, plan, made, terms)
+        points.append(
+            Point(
+                point.name, weight, plan, point.course, point.immune,
+                tuple(text for text in broken_limits(point.course, limits) if text not in broken),
+                broken_limits(point.course, usual),
+            )
+        )  # fmt: skip
+    return Sweep(made, terms, tuple(points), _chosen(points), limits)
+
+
+def rows_of(sweep: Sweep) -> tuple[list[str], list[list[float | str]]]:
+    """The trade-off as a table: heading, and one row for each point."""
+    regions = sweep.matrix.regions
+    organs = [name for name in sweep.reference.course.dvhs if not name.startswith(("GTV", "CTV", "ITV"))]
+    target = sweep.matrix.targets[0]
+    head = ["plan", "weight", "status", "residual", "objective", f"{target} D95% [Gy]", f"{target} D2% [Gy]"]
+    head += [f"{term.label}" for term in sweep.terms]
+    head += [f"{name} mean [Gy]" for name in organs] + [f"{FAR} max [Gy]"]
+    rows: list[list[float | str]] = []
+    for point in sweep.points:
+        means = [point.figure(name) for name in organs]
+        far = point.course.dvhs[FAR].maximum if FAR in regions else 0.0
+        rows.append(
+            [point.name, point.weight, point.plan.status, point.plan.residual, point.plan.objective,
+             point.figure(target, 95), point.figure(target, 2), *point.immune, *means, far]
+        )  # fmt: skip
+    return head, rows
+
+
+def _chosen(points: Sequence[Point]) -> Point:
+    target = points[0].course.matrix.targets[0]
+    hottest = points[0].figure(target, 2) * (1.0 + load(SHEET)["target_rise"])
+    good = [
+        point
+        for point in points
+        if not point.broken and point.plan.status == "converged" and point.figure(target, 2) <= hottest
+    ]
+    return good[-1] if good else points[0]
+
+
+def _point(name: str, weight: float, plan: Plan, matrix: InfluenceMatrix, terms: Sequence[Term]) -> Point:
+    course = PlannedCourse(name, matrix, plan.weights).scaled_to(matrix.prescription.total)
+    return Point(name, weight, plan, course, tuple(term.value(matrix, course.weights) for term in terms))
+
+
+def kept_plan(
+    folder: Path | None, matrix: InfluenceMatrix, goals: Sequence[Goal], bounds: Sequence[Bound], tolerance: float,
+    start: FloatArray | None,
+) -> Plan:  # fmt: skip
+    """A plan from its file, or made now and kept."""
+    if folder is None:
+        return solve(matrix, goals, bounds, start=start, tolerance=tolerance)
+    identity = f"{FORMAT} {matrix.digest()} {tuple(goals)!r} {tuple(bounds)!r} {tolerance!r}"
+    path = folder / f"plan-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.npz"
+    found = _read(path, goals, bounds, matrix.n_bixels) if path.is_file() else None
+    if found is not None:
+        return found
+    plan = solve(matrix, goals, bounds, start=start, tolerance=tolerance)
+    _write(path, plan)
+    return plan
+
+
+_FACTS = ("values", "objective", "status", "residual", "tolerance", "excess", "multipliers", "iterations",
+          "evaluations", "cpu_s", "local")  # fmt: skip
+
+
+def _write(path: Path, plan: Plan) -> None:
+    facts = {"format": FORMAT, **{name: getattr(plan, name) for name in _FACTS}}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    hidden = path.with_name(f".{path.name}.part")
+    with hidden.open("wb") as stream:
+        np.savez_compressed(stream, weights=plan.weights, facts=np.array(json.dumps(facts)))
+    hidden.replace(path)
+
+
+def _read(path: Path, goals: Sequence[Goal], bounds: Sequence[Bound], n_bixels: int) -> Plan | None:
+    """None where the file is damaged: the plan is then made again."""
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+            facts: dict[str, Any] = json.loads(str(stored["facts"]))
+            weights = np.asarray(stored["weights"], dtype=np.float64)
+        if facts.pop("format", "") != FORMAT or weights.shape != (n_bixels,):
+            return None
+        facts |= {"values": tuple(facts["values"]), "multipliers": tuple(facts["multipliers"])}
+        return Plan(weights=weights, goals=tuple(goals), bounds=tuple(bounds), **facts)
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error):
+        return None
