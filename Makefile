@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow test-deep explore lint types floors unit docs bench posterior clean
+.PHONY: demo test test-slow test-deep test-planning explore lint types floors unit docs bench posterior clean
 
 $(BIN)/abscopal: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -19,7 +19,7 @@ $(VENV)/.dev: pyproject.toml $(BIN)/abscopal
 demo: $(BIN)/abscopal          ## one real patient, from DICOM to a report
 	$(BIN)/abscopal demo --out demo
 
-test: lint types floors unit test-deep docs    ## everything CI runs
+test: lint types floors unit test-deep test-planning docs    ## everything CI runs
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -49,6 +49,18 @@ $(DEEP)/.ready: $(VENV)/.dev
 test-deep: $(DEEP)/.ready      ## the dose prediction network, trained for a few seconds on a processor
 	$(DEEP)/bin/python -m pytest -q tests/planning/prediction/test_network.py tests/e2e/test_plan_predict.py
 
+PLANNING := .venv-planning
+
+test-planning: $(PLANNING)/.ready    ## the tests that need pyRadPlan, which cannot live beside the newest numpy
+	$(PLANNING)/bin/python -m pytest -m planning tests/planning tests/e2e/test_plan_cli.py
+
+$(PLANNING)/.ready: pyproject.toml tests/planning/requirements.txt
+	$(PYTHON) -m venv $(PLANNING)
+	$(PLANNING)/bin/python -m pip install --quiet --upgrade pip
+	$(PLANNING)/bin/python -m pip install --quiet --no-deps 'pyRadPlan==0.5.0'
+	$(PLANNING)/bin/python -m pip install --quiet -e . -r tests/planning/requirements.txt
+	@touch $@
+
 test-slow: $(VENV)/.dev        ## the slow and the networked tests
 	$(BIN)/python -m pytest -m "slow or network" --force-enable-socket
 
@@ -58,9 +70,10 @@ explore: $(VENV)/.dev          ## the property tests on examples never tried bef
 docs: $(VENV)/.dev
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
-bench: benchmarks/.venv/.ready    ## speed of solver and window beside their peers, written into docs/validation
+bench: benchmarks/.venv/.ready $(PLANNING)/.ready    ## speed of solver, window and planning beside their peers, written into docs/validation
 	benchmarks/.venv/bin/python benchmarks/solver.py --write docs/validation/solver.md
 	benchmarks/.venv/bin/python benchmarks/window.py --write docs/validation/window-speed.md
+	$(PLANNING)/bin/python benchmarks/planning.py --write docs/validation/planning.md
 
 benchmarks/.venv/.ready: pyproject.toml benchmarks/requirements.txt
 	$(PYTHON) -m venv benchmarks/.venv
@@ -72,4 +85,4 @@ posterior: $(VENV)/.dev         ## calibrate the dose-immune model and its ablat
 	$(BIN)/abscopal inference evidence --docs docs/validation/window.md --predictions validation/predictions
 
 clean:
-	rm -rf $(VENV) $(DEEP) benchmarks/.venv demo docs/_build
+	rm -rf $(VENV) $(DEEP) $(PLANNING) benchmarks/.venv demo docs/_build

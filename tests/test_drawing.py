@@ -26,6 +26,10 @@ def test_figures_are_valid_xml_follow_the_theme_and_share_no_id() -> None:
         assert set(re.findall(r"url\(#([^)]+)\)", text)) <= own
 
 
+def test_a_name_with_dollar_signs_is_no_formula() -> None:
+    assert r"$\frac{$" in _figure(r"$\frac{$")
+
+
 def test_figures_reach_for_nothing_outside() -> None:
     root = ElementTree.fromstring(_figure("one"))
     links = [value for node in root.iter() for key, value in node.attrib.items() if key.endswith("href")]

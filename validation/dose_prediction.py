@@ -333,7 +333,7 @@ def verdict(record: dict[str, Any]) -> str:
         "with no fitted weights but a table.\n"
         "- The predictors that know the fields give too little integral dose on these patients (default: "
         f"{np.mean(record['immune_error'][record['best']]['integral']):+.1f} Gy L on average); why was not found. "
-        "An EDRIC from a predicted dose is low by as much.\n"
+        f"The body terms of EDRIC follow, by {np.mean(record['immune_error'][record['best']]['body_terms']):+.2f} Gy.\n"
     )
 
 

@@ -19,6 +19,7 @@ from tests.simulation.models import decay, forced_predator, hires, infused, robe
 
 from abscopal.domain.regimen import DrugDose, Regimen
 from abscopal.immune.model import diw_model
+from abscopal.immune.published.catalogue import published
 from abscopal.interchange.omex import write_omex
 from abscopal.interchange.sbml_read import read_sbml
 from abscopal.interchange.sbml_write import write_sbml
@@ -45,6 +46,7 @@ libRoadRunner, told by it, gets the results that lie in the archive (kernels at 
 on the days of events included, values after them) to {error:.1e}.
 """
 TREATED = Regimen.equal_fractions(8, 3, start=7, drug_doses=(DrugDose(drug="anti-PD-1", mg=0.2, day=8),))
+MOUSE = Regimen.equal_fractions(2, 5, start=7, drug_doses=(DrugDose(drug="anti-PD-L1", mg=1.0, day=7),))
 BOLUSES = [Event(1.0, "kill", {"d": 2.0}), Event(2.0, "bolus", {"mg": 3.0}), Event(2.0, "kill", {"d": 1.0})]
 OWN = {
     "00001": "reaction, amounts in a fixed volume",
@@ -55,6 +57,11 @@ OWN = {
     "00012": "compartment that grows",
     "00013": "stoichiometry by a rule",
     "00014": "boundary species, conversion factor",
+    "00028": "rateOf of a concentration in a growing compartment",
+    "00029": "rateOf in an event and an initial assignment",
+    "00033": "reversible reaction of two to one",
+    "00035": "delayed event set off at the start",
+    "00036": "stoichiometry by an initial assignment",
 }
 
 
@@ -66,6 +73,11 @@ def files() -> dict[str, tuple[str, str, float]]:
             "28 states, events for fractions and doses",
             write_sbml(diw_model(), TREATED),
             60.0,
+        ),
+        "Kosinsky 2018, 5 × 2 Gy + anti-PD-L1": (
+            "events for fractions and doses",
+            write_sbml(*published("kosinsky2018").course(MOUSE)),
+            40.0,
         ),
         "one compartment": ("boluses and fractions, two at one time", write_sbml(decay(), BOLUSES), 5.0),
         "infusion and transit chain": ("rate windows as events", write_sbml(infused(), drip), 10.0),

@@ -1,64 +1,71 @@
-"""Calibrate the population layer, score it trial by trial left out, freeze predictions, explain the puzzles.
+"""Everything that docs/validation/trials.md says of in-silico trials, by the commands a user has.
 
-`python validation/trials.py` takes about fifteen minutes on two idle cores. It writes the layer that ships
-with the package, `validation/trials.json` with every figure of docs/validation/trials.md, and
-`validation/predictions/trials`. It never reads the outcome of a withheld trial: the table holds none.
+`python validation/trials.py [FOLDER]` takes about fifteen minutes on two idle cores, less where FOLDER holds a
+calibration: it calibrates, scores, explains and predicts, and writes `validation/trials.json`. The layer that ships is replaced by what it finds. The frozen predictions
+of `validation/predictions/trials` are compared, never written: to freeze anew, give `abscopal trials predict withheld`
+a reason. No outcome of a withheld trial is read: the table holds none.
 """
 
+import io
 import json
+import shutil
+import sys
+import tempfile
+from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
-
-from abscopal.trials.calibrate import DEVIATIONS, DRAWS, LINKS, Calibration, calibrate
-from abscopal.trials.explain import PUZZLES, explain
-from abscopal.trials.layer_file import write_layer
-from abscopal.trials.predictions import layer_digest, write_predictions
-from abscopal.trials.response import parameter_draws
-from abscopal.trials.score import leave_one_out, summarise
+from abscopal.cli.main import main as abscopal
 
 HERE = Path(__file__).parent
 KNOWLEDGE = HERE.parent / "src" / "abscopal" / "knowledge" / "data" / "trials"
+FROZEN = HERE / "predictions" / "trials"
+CHANGING = ("written", "version", "design")
+"""What may differ between a prediction and its frozen form without the prediction being another one."""
 
 
-def describe(calibration: Calibration) -> dict[str, object]:
-    """The layer in a few figures."""
-    sets = calibration.sample(4000)
-    return {
-        "trials": len(calibration.trials),
-        "kill_factor_weights": calibration.marginal("factor").round(3).tolist(),
-        "link_mean": round(float(calibration.marginal("link") @ LINKS), 3),
-        "deviation_mean": round(float(calibration.marginal("deviation") @ DEVIATIONS), 3),
-        "effect_quantiles": sets["effect"].quantile([0.05, 0.5, 0.95]).round(3).tolist(),
-        "effective_draws": round(1 / float((calibration.marginal("draw") ** 2).sum()), 1),
-    }
+def command(*words: object) -> Any:
+    """What `abscopal trials` prints with --json."""
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        try:
+            abscopal(["trials", *map(str, words), "--json"])
+        except SystemExit as ended:
+            if ended.code:
+                raise
+    return json.loads(printed.getvalue())
 
 
-def rows(table: pd.DataFrame) -> list[dict[str, object]]:
-    """A table as JSON rows, rounded."""
-    return json.loads(table.round(4).to_json(orient="records"))
+def differs(folder: Path) -> list[str]:
+    """Frozen predictions that this version makes otherwise, by file and end point."""
+    found = []
+    for path in sorted(FROZEN.glob("*.json")):
+        frozen, now = (json.loads(each.read_text(encoding="utf-8")) for each in (path, folder / path.name))
+        for endpoint, old in frozen["endpoints"].items():
+            new = now["endpoints"].get(endpoint, {})
+            found += [f"{path.name}: {endpoint}, {name}" for name, value in old.items() if new.get(name) != value]
+        found += [f"{path.name}: {name}" for name in frozen
+                  if name not in (*CHANGING, "endpoints") and now[name] != frozen[name]]  # fmt: skip
+    return found
 
 
-def main(calibrations: dict[str, Calibration] | None = None) -> None:
+def main(given: Path | None = None) -> None:
     """Do all of it."""
-    calibrations = calibrations or {endpoint: calibrate(endpoint) for endpoint in ("PFS", "OS")}
-    draws = parameter_draws(DRAWS)
-    kind = str(draws.manifest.get("kind", ""))
-    found: dict[str, object] = {
-        "parameters": kind, "parameters_sha256": draws.digest, "layer_sha256": layer_digest(calibrations),
-        "layer_table_sha256": write_layer(KNOWLEDGE, calibrations, draws.digest, kind),
-    }  # fmt: skip
-    for endpoint, calibration in calibrations.items():
-        scored = leave_one_out(calibration)
-        found[endpoint] = {
-            "layer": describe(calibration), "layer_without_constant": describe(calibration.mechanism_only()),
-            "summary": rows(summarise(scored)), "trials": rows(scored),
-        }  # fmt: skip
-    (HERE / "trials.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    write_predictions(HERE / "predictions" / "trials", calibrations)
-    found["explained"] = rows(pd.concat([explain(trial, calibrations["PFS"]) for trial in PUZZLES]))
+    with tempfile.TemporaryDirectory() as name:
+        folder = given or Path(name)
+        found = command("calibrate", "--out", folder)
+        for path in ("population_layer", "response_layer"):
+            for ending in ("csv", "toml"):
+                shutil.copyfile(folder / f"{path}.{ending}", KNOWLEDGE / f"{path}.{ending}")
+        del found["files"]
+        for endpoint in ("PFS", "OS"):
+            scored = command("score", "--endpoint", endpoint, "--calibration", folder)
+            found[endpoint] |= {"summary": scored["summary"], "trials": scored["trials"]}
+        found["explained"] = command("explain", "--calibration", folder)["explained"]
+        command("predict", "withheld", "--calibration", folder, "--out", Path(name) / "predictions")
+        found["frozen_predictions_that_differ"] = differs(Path(name) / "predictions")
     (HERE / "trials.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else None)

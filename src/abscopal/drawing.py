@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -30,6 +31,8 @@ _STYLE: Any = {
     "xtick.color": INK,
     "ytick.color": INK,
     "text.color": INK,
+    # A name of a structure or a file may hold two dollar signs: it is a name, no formula.
+    "text.parse_math": False,
     "figure.facecolor": "none",
     "legend.frameon": False,
     "legend.fontsize": 8,
@@ -59,7 +62,10 @@ _serial = count(1)
 def to_svg(figure: Any, description: str) -> str:
     """The figure as an `<svg>` element with a text alternative and theme colours."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None})
+    with warnings.catch_warnings():
+        # Text stays text, so the reader's own fonts show what the font that measures it lacks.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Type": None, "Format": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     for stand_in, variable in THEMED.items():

@@ -10,7 +10,7 @@ from abscopal.assessment.types import Assessment
 from abscopal.domain.patient import Patient, example_toml, read_patient
 from abscopal.dose.dicom.intake import Case
 from abscopal.knowledge.load import record
-from abscopal.report.html import assessment_schema
+from abscopal.report.html import ENGLISH, assessment_schema
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -93,5 +93,5 @@ def test_the_window_is_drawn_with_any_number_of_mechanisms(thorax_assessment: As
 
     window = thorax_assessment.window
     many = window.model_copy(update={"ablations": window.ablations * 10})
-    figures = draw_figures(thorax_assessment.model_copy(update={"window": many}))
+    figures = draw_figures(thorax_assessment.model_copy(update={"window": many}), ENGLISH)
     assert "<svg" in figures["window_curve"]

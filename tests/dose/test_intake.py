@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
-from abscopal.domain.errors import AbscopalError, InputError
-from abscopal.dose.dicom.intake import Case, read_case
+from abscopal.domain.errors import AbscopalError, DicomError, InputError
+from abscopal.dose.dicom.intake import Case, read_anatomy, read_case
 from tests.dose import build
 from tests.dose.build import SECRETS, Field
 
@@ -389,3 +389,22 @@ def test_people_and_places_are_kept_out_of_structure_and_file_names(tmp_path: Pa
     assert not any(secret in words for secret in ("Quillfeather", "Zebrawood", "Marmaduke"))
     assert set(case.structures) == {"GTV_redacted", "Heart"}  # a word of anatomy stays, whoever bears it
     assert case.structures["GTV_redacted"].name == "GTV [redacted]"
+
+
+def test_ct_and_structures_are_read_without_a_dose(thorax_case: Path, tmp_path: Path) -> None:
+    whole = read_case(thorax_case)
+    for path in thorax_case.iterdir():
+        if path.name.startswith("ct_") or path.name == "rtstruct.dcm":
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    anatomy = read_anatomy(tmp_path)
+    assert set(anatomy.structures) == set(whole.structures)
+    assert whole.ct is not None
+    np.testing.assert_array_equal(anatomy.ct.values, whole.ct.values)
+    assert anatomy.frame_of_reference_uid == whole.dose.frame_of_reference_uid
+    assert not any(label.startswith("RTDOSE") for label in anatomy.inputs)
+
+
+def test_without_a_ct_there_is_nothing_to_plan_on(thorax_case: Path, tmp_path: Path) -> None:
+    (tmp_path / "rtstruct.dcm").write_bytes((thorax_case / "rtstruct.dcm").read_bytes())
+    with pytest.raises(DicomError, match="no CT that can be read"):
+        read_anatomy(tmp_path)

@@ -81,8 +81,18 @@ def test_assess_refuses_bad_input_and_writes_nothing(thorax_case: Path, tmp_path
     assert_refused(abscopal("assess", str(patient), "--patient", str(patient), "--out", str(out)))
     assert_refused(abscopal("assess", str(thorax_case), "--patient", str(tmp_path / "no.toml"), "--out", str(out)))
     assert_refused(abscopal("assess", str(thorax_case)), "--patient")
+    words = tmp_path / "german.toml"
+    words.write_text('language = "de"\n[window]\n"Window bounds at {n} fractions" = "Grenzen bei {m} Fraktionen"\n')
+    run = ("assess", str(thorax_case), "--patient", str(patient), "--out", str(out), "--words", str(words))
+    assert_refused(abscopal(*run), "Window bounds at {n} fractions", "words of german.toml")
     assert not out.exists()
     assert before == {path.name: path.read_bytes() for path in thorax_case.iterdir()}
+
+
+def test_the_english_words_are_printed_whole_for_a_translator() -> None:
+    from abscopal.report.words import english_file
+
+    assert abscopal("assess", "--example-words").stdout == english_file()
 
 
 def test_errors_are_json_on_request(tmp_path: Path) -> None:

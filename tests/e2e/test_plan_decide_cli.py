@@ -119,6 +119,21 @@ def test_a_plan_is_written_as_dicom_and_read_back(tmp_path: Path, run: Callable[
     assert "same name" in again.stderr
 
 
+def test_vertices_are_placed_and_drawn(thorax_case: Path, tmp_path: Path, run: Callable[..., Done]) -> None:
+    none = run("lattice", thorax_case, "--json")
+    assert json.loads(none.stdout)["centres"] == []
+    assert "no vertex fits" in none.stdout
+    small = ("--diameter", 10, "--spacing", 20, "--edge", 2, "--away", 3)
+    done = run("lattice", thorax_case, *small, "--out", tmp_path / "out", "--json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert len(answer["centres"]) == 2
+    assert answer["edge_margin"] > 1.0
+    contours = pydicom.dcmread(tmp_path / "out" / "rtstruct.dcm")
+    assert {"Vertex_1", "Vertex_2", "Valleys"} <= {roi.ROIName for roi in contours.StructureSetROISequence}
+    assert run("lattice", thorax_case, "--tumour", "GVT").returncode == 2
+
+
 @pytest.mark.slow
 def test_every_number_of_fractions_gets_a_plan_and_a_folder(
     plans: Path, tmp_path: Path, run: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
@@ -126,7 +141,8 @@ def test_every_number_of_fractions_gets_a_plan_and_a_folder(
     """The engine is stood in for by the matrix from a formula; everything behind it is real."""
     monkeypatch.setattr("abscopal.cli.plan.matrix_on", lambda *_given: made_up_matrix())
     words = ("fractionation", "CASE", "--prescription", "50/25", "--patient", plans / "patient.toml",
-             "--spare", "edric", "--fractions", 5, "--gap", 1, "--ici-start", 7, "--no-complications", "--draws", 4)  # fmt: skip
+             "--spare", "edric", "--fractions", 5, "--gap", 1, "--ici-start", 7,
+             "--no-complications", "--draws", 4)  # fmt: skip
     done = run(*words, "--out", tmp_path / "out", "--json")
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)

@@ -112,6 +112,8 @@ def test_profiles_and_codes_of_a_delivered_course():
     assert found[0] == ("codexrt-radiotherapy-course-summary", "1217123003")
     assert found.count(("codexrt-radiotherapy-treated-phase", "1222565005")) == 2
     assert found.count(("codexrt-radiotherapy-treated-fraction", "1297069006")) == 4
+    drugs = resources(text, "MedicationAdministration")
+    assert all(one["reasonCode"] for one in (resources(text, "Procedure")[0], *drugs))  # mcode-reason-required
     phases = [one for one in resources(text, "Procedure") if one["code"]["coding"][0]["code"] == names.PHASE_CODE]
     doses = [e for one in phases for e in one["extension"] if e["url"] == names.DOSE_DELIVERED]
     assert [d["extension"][1]["valueQuantity"]["value"] for d in doses] == [2400, 650]

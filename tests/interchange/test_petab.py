@@ -154,6 +154,8 @@ def test_arms_of_regimens(tmp_path):
         ("problem.yaml", "parameters.tsv", "/etc/passwd", "not in its folder"),
         ("problem.yaml", "parameters.tsv", "none.tsv", "no such file"),
         ("problem.yaml", "problems", "broblems", "no list of the files"),
+        ("measurements.tsv", "\t0.5\n", "\tsoon\n", "line 2 of the measurements.*soon|petab"),
+        ("parameters.tsv", "nominalValue", "nominalvalue", "parameters|petab"),
         ("observables.tsv", "normal", "laplace", "laplace"),
         ("observables.tsv", "0.05", "0.05 * A", "noise formula"),
         ("parameters.tsv", "parameterScaleNormal", "laplace", "prior of the kind"),

@@ -35,6 +35,15 @@ COMP = L3.replace(
     ' xmlns:comp="http://www.sbml.org/sbml/level3/version1/comp/version1" comp:required="true" level="3"',
 )
 UNKNOWN = L3.replace(' level="3"', ' xmlns:new="http://example.org/new" new:required="true" level="3"')
+COMPARED = f"<piecewise><piece>{leaf(1.0)}{ap('gt', 'y', 0.0)}</piece><otherwise>{leaf(2.0)}</otherwise></piecewise>"
+UNDEFINED = document(
+    ("Parameters", parameter("x", 1.0, "false") + parameter("y") + parameter("z")),
+    (
+        "InitialAssignments",
+        f'<initialAssignment symbol="y">{math("<notanumber/>")}</initialAssignment><initialAssignment symbol="z">{math(COMPARED)}</initialAssignment>',
+    ),
+    ("Rules", rule("rate", "x", leaf("z"))),
+)
 ONE = ("Parameters", parameter("x", 1.0, "false") + K)
 
 
@@ -50,6 +59,10 @@ ONE = ("Parameters", parameter("x", 1.0, "false") + K)
         (document(ONE, before='<!doctype x SYSTEM "file:///etc/passwd">'), InputError, "DOCTYPE on line 2"),
         (document(ONE).replace("level3/version2", "level9/version1"), InputError, "line"),
         (document(ONE, head='<sbml xmlns="http://www.sbml.org/sbml/level2" level="2" version="1"><model>').replace(' constant="false"', "").replace(' constant="true"', ""), UnsupportedError, "Level 2 Version 1"),
+        *((document(ONE).replace('level="3" version="2"', f'level="{a}" version="{b}"'), InputError, "line 2: level .* in the namespace") for a, b in (("3", "1e400"), ("0", "2"), ("", "2"), ("2", "4"), ("3", "-1"))),
+        *((document(ONE).replace("UTF-8", name), InputError, "line 1: the encoding") for name in ("nonsense", "UTF-16", "utf-7", "")),
+        (document(("Compartments", compartment()), ("Species", species("A", 1.0).replace('compartment="C"', 'compartment="D"'))), InputError, "'A' on line 3.*'D'|line 3.*D"),
+        (UNDEFINED, InputError, "initial value of z.*undefined number"),
         (document(ONE, head=COMP), UnsupportedError, "required package .*comp"),
         (document(ONE, head=UNKNOWN), UnsupportedError, "required package .*example.org/new"),
         (document(ONE, ("Rules", rule("rate", "x", ap("times", "k", "nobody")))), InputError, "nobody"),

@@ -9,6 +9,7 @@ from abscopal.equations.builder import ModelBuilder
 from abscopal.equations.pieces import TIME
 from abscopal.equations.symbolic import hill, piecewise
 from abscopal.immune.model import diw_model
+from abscopal.immune.published.catalogue import published
 from abscopal.simulation.control import Control
 from abscopal.simulation.events import Event
 from abscopal.simulation.many import simulate_many
@@ -54,6 +55,26 @@ def test_written_and_read_back_is_the_same_course(name):
     )
     for state in (*model.states, *model.quantities):
         np.testing.assert_allclose(found[state.name], wanted[state.name], rtol=1e-6, atol=1e-12, err_msg=state.name)
+
+
+def test_kosinsky_with_a_regimen_by_the_kernel_to_a_millionth():
+    antibody = tuple(DrugDose(drug="anti-PD-L1", mg=1.0, day=day) for day in (7.0, 9.0, 11.0))
+    model, course = published("kosinsky2018").course(Regimen.equal_fractions(2, 5, start=7, drug_doses=antibody))
+    text = write_sbml(model, course)
+    assert complaints(text) == []
+    made = timed(read_sbml(text).model)
+    assert made is not None
+    days, control = [6.5, 7.0, 11.5, 20.0, 57.0], Control(relative=1e-10, absolute=1e-12)
+    found = simulate_many(*made, days, outputs="states", side="after", control=control)
+    wanted = simulate_many(model, course, days, outputs="states", side="after", control=control)
+    for state in model.states:
+        np.testing.assert_allclose(found[state.name], wanted[state.name], rtol=1e-6, atol=1e-9, err_msg=state.name)
+
+
+@pytest.mark.parametrize("name", ["kosinsky2018", "brueningk2021", "friedrich2022", "diw"])
+def test_published_ordinary_models_are_written_without_complaint(name):
+    model, course = published(name).course(Regimen.equal_fractions(2, 3, start=7))
+    assert complaints(write_sbml(model, course)) == []
 
 
 def test_dose_immune_model_with_fractions_and_doses_by_the_kernel():

@@ -15,7 +15,14 @@ from abscopal.dose.dicom.source import source_study
 from abscopal.dose.dicom.write import Conversion, StudyRecord, write_case
 from abscopal.dose.dvh import compute_dvh
 from abscopal.dose.structures import Structure, occupancy
-from abscopal.planning.export import PlannedDose, export_plan, plan_study, planned_identity, target_centre
+from abscopal.planning.export import (
+    PlannedDose,
+    export_plan,
+    filed_identity,
+    plan_study,
+    planned_identity,
+    target_centre,
+)
 from abscopal.planning.influence import Bixels, InfluenceMatrix, Prescription, from_arrays
 from abscopal.planning.navigate import Navigator
 from tests.dose.test_conformance import missing
@@ -163,13 +170,16 @@ def test_filed_with_its_study_it_keeps_identity_and_images(
 ) -> None:
     images, identity = source_study(source, case.ct)
     made = PlannedDose.of_weights(planned, WEIGHTS)
-    record = plan_study(case, made, identity=identity, images=images, conversions=())
+    record = plan_study(case, made, identity=filed_identity(identity), images=images, conversions=())
     files = export_plan(tmp_path, record)
     assert [path.name for path in files] == ["rtstruct.dcm", "rtplan.dcm", "rtdose.dcm"]
     first = pydicom.dcmread(source / "ct_001.dcm")
     made = pydicom.dcmread(tmp_path / "rtdose.dcm")
-    for keyword in ("PatientID", "PatientName", "StudyInstanceUID", "FrameOfReferenceUID"):
+    for keyword in ("PatientID", "PatientName", "StudyInstanceUID", "StudyDate", "StudyID", "FrameOfReferenceUID"):
         assert made[keyword].value == first[keyword].value
+    plan = pydicom.dcmread(tmp_path / "rtplan.dcm")
+    assert "NOT FOR TREATMENT" in plan.RTPlanDescription
+    assert all(missing(pydicom.dcmread(path)) == [] for path in files)
     contours = pydicom.dcmread(tmp_path / "rtstruct.dcm")
     series = contours.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence[0].RTReferencedSeriesSequence[0]
     assert series.ContourImageSequence[0].ReferencedSOPInstanceUID == first.SOPInstanceUID
@@ -214,6 +224,7 @@ def test_a_folder_of_another_case_is_not_its_source(case: Case, tmp_path: Path) 
         source_study(tmp_path, case.ct)
 
 
+@pytest.mark.planning
 def test_pyradplan_reads_the_set(case: Case, planned: InfluenceMatrix, tmp_path: Path) -> None:
     reader = pytest.importorskip("pyRadPlan", reason="needs pip install 'abscopal[planning]'")
     export_plan(tmp_path, study(case, planned, conversions=()))

@@ -154,6 +154,16 @@ def test_damaged_foreign_and_pickled_files_are_refused(navigator: Navigator, tmp
         load_navigation(tmp_path / "none.npz")
 
 
+def test_an_archive_that_unpacks_to_too_much_is_refused(
+    navigator: Navigator, tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "navigation.npz"
+    save_navigation(navigator, path)
+    monkeypatch.setattr("abscopal.planning.navigation_file.MOST_BYTES", 1000)
+    with pytest.raises(InputError, match="GB unpacked"):
+        load_navigation(path)
+
+
 def test_a_file_whose_indices_point_outside_is_refused(navigator: Navigator, tmp_path) -> None:
     path = tmp_path / "navigation.npz"
     save_navigation(navigator, path)

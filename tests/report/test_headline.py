@@ -1,40 +1,21 @@
 """The headline says how sure each number is, and what is missing in this patient's terms."""
 
-from pathlib import Path
-
-import pytest
-
 from abscopal.assessment.assess import assess
 from abscopal.assessment.types import Assessment
 from abscopal.domain.patient import read_patient
-from abscopal.dose.dicom.intake import Case, read_case
+from abscopal.dose.dicom.intake import Case
 from abscopal.knowledge.schema import STATUS_MEANING
 from abscopal.report.headline import NOT_COMPUTABLE, Card, headline
-from abscopal.report.html import render
+from abscopal.report.html import ENGLISH, render
 from abscopal.report.numbers import percent
-
-LATE_MELANOMA = """
-disease = "melanoma"
-drugs = [{ name = "nivolumab", dose = "240 mg", first_day = "60 day", interval = "14 day", doses = 3 }]
-"""
-
-
-@pytest.fixture(scope="module")
-def case(thorax_case: Path) -> Case:
-    return read_case(thorax_case)
-
-
-@pytest.fixture(scope="module")
-def sparse(case: Case) -> Assessment:
-    return assess(case, read_patient(LATE_MELANOMA), quick=True)
 
 
 def card(assessment: Assessment, start: str) -> Card:
-    return next(one for one in headline(assessment) if one.what.startswith(start))
+    return next(one for one in headline(assessment, ENGLISH) if one.what.startswith(start))
 
 
 def test_every_computed_number_carries_a_status(sparse: Assessment) -> None:
-    for one in headline(sparse):
+    for one in headline(sparse, ENGLISH):
         if one.what != "Prescription" and one.number != NOT_COMPUTABLE:
             assert one.status in STATUS_MEANING, one
     assert card(sparse, "Dose–immune window").status == "assumed"

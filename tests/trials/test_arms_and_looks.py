@@ -10,6 +10,7 @@ from abscopal.trials.design import parse_design
 from abscopal.trials.enrol import dealt
 from abscopal.trials.examples import example_design
 from abscopal.trials.interim import conditional_power, efficacy_bounds
+from abscopal.trials.population_layer import HORIZON, hazards
 from abscopal.trials.replicate_analysis import alpha_of, bounds_of
 from abscopal.trials.virtual import run_trial
 
@@ -130,3 +131,11 @@ def test_conditional_power_in_closed_form():
 def test_bounds_refuse_shares_that_do_not_ascend(information):
     with pytest.raises(InputError, match="ascending"):
         efficacy_bounds(information, 0.05, "Pocock")
+
+
+def test_each_tested_arm_has_an_effect_of_its_own():
+    design = parse_design(content() | {"randomisation": {"at": "RTstart"}})
+    same = np.zeros((3, 2, 5, HORIZON))
+    found = hazards(design, same, "PFS", 1.0, trial_effect=[[-0.4, 0.0], [0.3, 0.1]], toxicity=False)
+    ends = found.cumulative[:, :, 0, -1]
+    assert np.log(ends[1:] / ends[0]) == pytest.approx(np.array([[-0.4, 0.0], [0.3, 0.1]]))

@@ -59,6 +59,8 @@ def change(text, path, value):
         (("arms", 1, "ici"), [{"ici_class": "anti-PD-1"}] * 2, r"two blocks give the same drug on the same day"),
         (("arms", 0, "radiation", "dose_per_fraction"), -2, r"arms\[0\].radiation.dose_per_fraction"),
         (("population", "n"), 10**9, r"population.n"),
+        (("arms", 1, "ici", 0, "offset_days"), float("nan"), r"arms\[1\].ici\[0\].offset_days"),
+        (("arms", 0, "radiation", "start_day"), float("-inf"), r"arms\[0\].radiation.start_day"),
         (("analysis", "endpoint"), "QoL", r"analysis.endpoint"),
     ],
 )
@@ -105,3 +107,4 @@ def test_sweeping_the_dose_keeps_the_effect_on_the_tumour():
     assert radiation.fractions == round(60 * 1.2 / (8 * 1.8))
     assert ici_days(design.arms[1])[0] == radiation.days[-1]
     assert design.population.n == 100
+    assert design.analysis.events == round(370 / 7)  # as many of the patients as before

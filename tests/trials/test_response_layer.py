@@ -96,7 +96,7 @@ def test_the_shipped_layer_gives_rates_as_seen_on_an_ici_alone():
 def test_rates_of_several_arms_keep_the_control_first():
     sets = pd.DataFrame({"place": [0], "draw": [0], "exponent": [1.0], "spread": [1e-9]})
     rates = {0: np.array([[0.2], [0.5], [0.8]])}
-    found = drawn_rates(rates, sets, 1, 4, np.random.default_rng(0))
+    found = drawn_rates(rates, sets, 4, np.random.default_rng(0))
     assert found == pytest.approx(np.repeat([[0.2], [0.5], [0.8]], 4, axis=1), abs=1e-6)
 
 

@@ -180,3 +180,33 @@ def test_a_table_of_your_own_is_read_and_checked(tmp_path):
     pd.DataFrame().to_csv(path)
     with pytest.raises(InputError):
         load_trials(path)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "says"),
+    [
+        ("hr", "abc", r"'abc' in column 'hr', line 2"),
+        ("hr_lo", 0.0, r"column 'hr_lo', line 2"),
+        ("hr_lo", 0.9, r"0 < hr_lo < hr < hr_hi"),
+        ("n_control", "many", r"column 'n_control'"),
+        ("ci_level", 150.0, r"between 50 and 100"),
+        ("rate_exp", 101.0, r"between 0 and 100"),
+        ("endpoint", "OSS", r"'OSS'"),
+        ("trial", None, r"no trial in line 2"),
+    ],
+)
+def test_cells_of_ones_own_table_are_checked(tmp_path, column, value, says):
+    table = load("trials/rt_ici").table("trials").astype(object)
+    table.loc[0, column] = value
+    table.to_csv(tmp_path / "mine.csv", index=False)
+    with pytest.raises(InputError, match=says):
+        load_trials(tmp_path / "mine.csv")
+
+
+def test_ones_own_table_gives_the_same_pool(tmp_path):
+    load("trials/rt_ici").table("trials").to_csv(tmp_path / "mine.csv", index=False)
+    mine = load_trials(tmp_path / "mine.csv")
+    assert select(endpoint="OS", table=mine)["log_hr"].tolist() == select(endpoint="OS")["log_hr"].tolist()
+    assert flow("OS", table=mine) == flow("OS")
+    with pytest.raises(InputError, match="no such file"):
+        load_trials(tmp_path / "other.csv")

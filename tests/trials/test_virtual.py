@@ -142,7 +142,8 @@ def test_no_choice_of_chunks_or_number_changes_a_replicate(pacific, tmp_path):
 
 
 @pytest.mark.slow
-def test_local_workers_give_the_same_bits(pacific, tmp_path):
+@pytest.mark.allow_hosts(["127.0.0.1"])
+def test_local_workers_give_the_same_bits(pacific):
     pytest.importorskip("distributed")
     plain = run_trial(pacific, 130, **SMALL).replicates
     pd.testing.assert_frame_equal(plain, run_trial(pacific, 130, **SMALL, workers=2, chunk=50).replicates)
@@ -169,6 +170,9 @@ def test_more_patients_more_power(pacific):
     assert found["probability_of_success"].iloc[1] >= found["probability_of_success"].iloc[0]
     with pytest.raises(InputError, match="'target'"):
         sweep(easy, {"targets": ["involved"]}, 2)
+    for name, value in (("patients", float("nan")), ("dose_per_fraction", 0.0), ("ici_start", float("inf"))):
+        with pytest.raises(InputError, match="finite number"):
+            sweep(easy, {name: [value]}, 2)
     with pytest.raises(InputError, match="nothing to vary"):
         sweep(easy, {}, 2)
 

@@ -81,7 +81,7 @@ def finished_job(application: object, cookie: str, view: str, answer: object) ->
 
 def planned_job(application: object, cookie: str) -> str:
     """A finished planning job of a session: three made-up plans to navigate between."""
-    folder = finished_job(application, cookie, "plan", {})
+    folder = finished_job(application, cookie, "plan-make", {})
     matrix = made_up_matrix()
     rng = np.random.default_rng(0)
     plans = {name: rng.uniform(0.5, 1.5, matrix.n_bixels) for name in ("reference", "sparing", "between")}

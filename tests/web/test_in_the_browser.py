@@ -60,8 +60,8 @@ def _serious(page):
 
 @pytest.mark.parametrize(
     "tab",
-    ["Case", "Window sliders", "Assess", "Window", "Regimens", "Blood & lymphocytes", "Toxicity", "Stratify", "Trials",
-     "Published models", "Interchange", "Knowledge", "Jobs"],
+    ["Case", "Window sliders", "Assess", "Window", "Regimens", "Blood & lymphocytes", "Toxicity", "Stratify",
+     "Planning", "Trials", "Published models", "Interchange", "Knowledge", "Jobs"],
 )  # fmt: skip
 def test_every_tab_opens_and_is_accessible(page, tab):
     _go(page, tab)

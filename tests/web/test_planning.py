@@ -3,7 +3,7 @@
 import pytest
 
 from abscopal.planning.navigation_file import load_navigation
-from tests.web.conftest import BASE_COOKIE, opened, planned_job
+from tests.web.conftest import BASE_COOKIE, finished, opened, planned_job
 
 
 @pytest.fixture
@@ -44,3 +44,25 @@ def test_a_plane_is_drawn_and_nonsense_is_refused(client, job):
 
 def test_other_sessions_have_no_such_plans(app, job):
     assert opened(app).get(f"/api/planning/{job}").status_code == 404
+
+
+def test_plans_of_a_job_are_compared_by_another(client, job, app):
+    from abscopal.domain.patient import example_toml
+
+    patient = client.post("/api/files?suffix=.toml", content=example_toml().encode()).json()["file"]
+    asked = {"plans": f"@job/{job}", "patient": patient, "draws": 2}
+    shown = client.post("/api/views/plan-compare/command", json={"values": asked}).json()["command"]
+    assert shown.startswith("abscopal plan compare")
+    assert job not in shown
+    run = client.post("/api/views/plan-compare/run", json={"values": asked}).json()
+    done = finished(client, run["id"], 120)
+    assert done["state"] == "done", done["error"]
+    assert "answer.json" in client.get(f"/api/jobs/{run['id']}").json()["files"]
+
+
+def test_nobody_reads_the_plans_of_another_session(app, job):
+    other = opened(app)
+    patient = other.post("/api/files?suffix=.toml", content=b"").json()["file"]
+    asked = {"plans": f"@job/{job}", "patient": patient}
+    run = other.post("/api/views/plan-compare/run", json={"values": asked}).json()
+    assert finished(other, run["id"])["state"] == "failed"

@@ -33,6 +33,12 @@ def assess(
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON schema of assessment.json and stop.")
     ] = False,
+    words: Annotated[
+        Path | None, typer.Option(help="The report's words in another language, TOML; see --example-words.")
+    ] = None,
+    example_words: Annotated[
+        bool, typer.Option("--example-words", help="Print the English words of the report and stop.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Assess one patient: dose, immune dose, window, alternatives, toxicity, scores, evidence."""
@@ -40,6 +46,11 @@ def assess(
         from abscopal.domain.patient import example_toml
 
         typer.echo(example_toml(), nl=False)
+        return
+    if example_words:
+        from abscopal.report.words import english_file
+
+        typer.echo(english_file(), nl=False)
         return
     if schema:
         from abscopal.report.html import assessment_schema
@@ -54,7 +65,7 @@ def assess(
             expected="abscopal assess CASE --patient patient.toml --out OUT",
             try_="`abscopal assess --help`",
         )
-    answer = run(case, patient, out, allow_frame_mismatch=frame_mismatch, quick=quick)
+    answer = run(case, patient, out, allow_frame_mismatch=frame_mismatch, quick=quick, words_path=words)
     if as_json:
         typer.echo(answer.model_dump_json(indent=2))
     else:
@@ -62,7 +73,13 @@ def assess(
 
 
 def run(
-    case_path: Path, patient_path: Path, out: Path, *, allow_frame_mismatch: bool = False, quick: bool = False
+    case_path: Path,
+    patient_path: Path,
+    out: Path,
+    *,
+    allow_frame_mismatch: bool = False,
+    quick: bool = False,
+    words_path: Path | None = None,
 ) -> "Assessment":
     """Assess and write `report.html` and `assessment.json` into `out`."""
     with progress_bars():
@@ -70,38 +87,43 @@ def run(
         from abscopal.domain.manifest import sha256_file
         from abscopal.domain.patient import read_patient
         from abscopal.dose.dicom.intake import read_case
-        from abscopal.report.html import render, write_json, write_whole
+        from abscopal.report.html import ENGLISH, render, write_json, write_whole
+        from abscopal.report.words import read_words
 
         check_out(out)
+        words = ENGLISH if words_path is None else read_words(words_path)
+        inputs = {"patient.toml": patient_path} | ({} if words_path is None else {"words.toml": words_path})
         patient = read_patient(read_text(patient_path), name=patient_path.name)
         case = read_case(case_path, names=patient.structures, allow_frame_mismatch=allow_frame_mismatch)
         answer = assess_case(
             case,
             patient,
-            command=_command(allow_frame_mismatch, quick),
-            extra_inputs={"patient.toml": sha256_file(patient_path)},
+            command=_command(allow_frame_mismatch, quick, words_path is not None),
+            extra_inputs={name: sha256_file(path) for name, path in inputs.items()},
             quick=quick,
         )
-        page = render(answer, case)  # before anything is written: the two files appear together or not at all
+        page = render(answer, case, words)  # before anything is written: the two files appear together or not at all
         write_json(answer, out / "assessment.json")
         write_whole(out / "report.html", page)
     return answer
 
 
-def _command(allow_frame_mismatch: bool, quick: bool) -> str:
+def _command(allow_frame_mismatch: bool, quick: bool, translated: bool) -> str:
     """The command with its options but without the user's file names, which may name a patient."""
     flags = (" --allow-frame-mismatch" if allow_frame_mismatch else "") + (" --quick" if quick else "")
+    flags += " --words words.toml" if translated else ""
     return f"abscopal assess CASE --patient patient.toml --out OUT{flags}"
 
 
 def show(answer: "Assessment", out: Path) -> None:
     """Print the headline table and where the files are."""
     from abscopal.report.headline import headline
+    from abscopal.report.html import ENGLISH
 
     print_table(
         f"{answer.patient['pseudonym']}, {answer.patient['disease']}: {answer.plan.label}",
         ("", "answer", "how to take it", "status"),
-        [(card.what, card.number, card.how, card.status) for card in headline(answer)],
+        [(card.what, card.number, card.how, card.status) for card in headline(answer, ENGLISH)],
     )
     console = screen()
     for note in answer.notes:

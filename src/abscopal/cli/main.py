@@ -22,6 +22,7 @@ from abscopal.cli import (
     knowledge,
     learned,
     plan,
+    plan_lattice,
     predict,
     published,
     regimens,
@@ -51,6 +52,7 @@ for module in (assess, blood, demo, published, regimens, sample, serve, simulate
 app.add_typer(inference.app, name="inference")
 app.add_typer(interchange.app, name="interchange")
 app.add_typer(knowledge.app, name="knowledge")
+plan_lattice.add_to(plan.app)
 predict.add_to(plan.app)
 app.add_typer(plan.app, name="plan")
 app.add_typer(stratify.app, name="stratify")

@@ -26,9 +26,7 @@ class _CaseOrCommand(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-app = typer.Typer(
-    cls=_CaseOrCommand, no_args_is_help=True, help="Make plans that spare the immune system, compare and export them."
-)
+app = typer.Typer(cls=_CaseOrCommand, no_args_is_help=True, help="Treatment planning with the immune system in view.")
 plan_decide.add_to(app)
 
 
@@ -161,6 +159,8 @@ def _answer(found: "Sweep") -> dict[str, Any]:
 
 
 def _point(point: "Point", found: "Sweep") -> dict[str, Any]:
+    from abscopal.planning.sweep import TARGET_PERCENTS
+
     plan, target = point.plan, found.matrix.targets[0]
     return {
         "name": point.name,
@@ -173,7 +173,7 @@ def _point(point: "Point", found: "Sweep") -> dict[str, Any]:
         "iterations": plan.iterations,
         "cpu_s": plan.cpu_s,
         "local_optimum_only": plan.local,
-        "target": {"D95_gy": point.figure(target, 95), "D2_gy": point.figure(target, 2)},
+        "target": {f"D{percent}_gy": point.figure(target, percent) for percent in TARGET_PERCENTS},
         "immune": {term.label: value for term, value in zip(found.terms, point.immune, strict=True)},
         "mean_gy": {name: dvh.mean for name, dvh in point.course.dvhs.items()},
         "limits_broken": list(point.broken),
@@ -209,9 +209,13 @@ def _write(out: Path, answer: dict[str, Any], found: "Sweep") -> None:
 
 
 def _show(answer: dict[str, Any], found: "Sweep", out: Path) -> None:
+    from abscopal.planning.sweep import TARGET_PERCENTS
+
     first, chosen, target = found.reference, found.chosen, found.matrix.targets[0]
-    rows = [(f"{target} D95%", first.figure(target, 95), chosen.figure(target, 95), "Gy"),
-            (f"{target} D2%", first.figure(target, 2), chosen.figure(target, 2), "Gy")]  # fmt: skip
+    rows = [
+        (f"{target} D{percent}%", first.figure(target, percent), chosen.figure(target, percent), "Gy")
+        for percent in TARGET_PERCENTS
+    ]
     rows += [
         (term.label, first.immune[k], chosen.immune[k], "1" if term.label.startswith("lymphocyte") else "Gy")
         for k, term in enumerate(found.terms)
@@ -222,8 +226,9 @@ def _show(answer: dict[str, Any], found: "Sweep", out: Path) -> None:
         for name in first.course.dvhs
         if f"{name} mean" not in told and not name.startswith(("GTV", "CTV", "ITV", "PTV"))
     ]
+    beside = chosen.name if chosen is not first else "itself: no plan that spares keeps the limits"
     print_table(
-        f"Reference plan and {chosen.name}, {answer['prescription']['total']:g} Gy in "
+        f"Reference plan and {beside}, {answer['prescription']['total']:g} Gy in "
         f"{answer['prescription']['n_fractions']} fractions",
         ("", "reference", "chosen", "change", "unit"),
         [

@@ -197,7 +197,7 @@ def export(
     from abscopal.dose.dicom.intake import read_case
     from abscopal.dose.dicom.records import Conversion
     from abscopal.dose.dicom.source import source_study
-    from abscopal.planning.export import PlannedDose, export_plan, plan_study
+    from abscopal.planning.export import PlannedDose, export_plan, filed_identity, plan_study
 
     navigator = _navigator(plans)
     with progress_bars():
@@ -212,7 +212,8 @@ def export(
                 doing="filing a plan with its study", found="a case without a CT", expected="the planning CT",
                 try_="leaving out --into-study",
             )  # fmt: skip
-        images, identity = source_study(case, read.ct)
+        images, source = source_study(case, read.ct)
+        identity = filed_identity(source)
     conversions = None
     if alpha_beta:
         conversions = [Conversion(kind, value) for value in dict.fromkeys(alpha_beta) for kind in ("EQD2", "BED")]

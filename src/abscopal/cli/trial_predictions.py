@@ -20,7 +20,7 @@ CalibrationOption = Annotated[
 ]
 EndpointOption = Annotated[Literal["PFS", "OS"], typer.Option(help="End point; PFS takes EFS in.")]
 OutOption = Annotated[Path | None, typer.Option(help="Folder for tables (.csv) and figures (.svg).")]
-VERDICT = "no gain over the pooled mean beyond its noise has been shown; see docs/validation/trials"
+SCORED = "how such predictions did on trials with outcomes: `abscopal trials score`"
 
 
 def add_to(trials: typer.Typer) -> None:
@@ -34,13 +34,15 @@ def calibrate(
         list[str] | None,
         typer.Option(help="PFS (with EFS), OS or 'abscopal ORR'; may be repeated; all unless given."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the calibration and the sets drawn from it.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for calibration and sets; a calibration there is kept.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Calibrate the population layer on trials with outcomes; withheld rows never enter. Takes minutes."""
     from abscopal.trials.calibrate import DRAWS
     from abscopal.trials.calibrate import calibrate as fit
-    from abscopal.trials.calibration_file import save_calibration
+    from abscopal.trials.calibration_file import kept, save_calibration
     from abscopal.trials.layer_file import write_layer
     from abscopal.trials.predictions import layer_digest
     from abscopal.trials.response import parameter_draws
@@ -51,7 +53,7 @@ def calibrate(
     found: dict[str, Any] = {"parameters": kind, "parameters_sha256": draws.digest}
     files: list[str] = []
     with progress_bars():
-        fits: dict[str, Calibration] = {name: fit(name) for name in ("PFS", "OS") if name in asked}
+        fits: dict[str, Calibration] = {name: kept(name, out) or fit(name) for name in ("PFS", "OS") if name in asked}
         if fits:
             found |= {name: _described(one) for name, one in fits.items()}
             found["layer_sha256"] = layer_digest(fits)
@@ -231,7 +233,7 @@ def _show_prediction(found: dict[str, Any]) -> None:
     shares = [part["events_per_patient"] for part in parts.values() if "events_per_patient" in part]
     lines = [("events", f"P(met) takes {one['assumed']:g} events a patient; trials of {one['of']} had "
               f"{one['implied_by_trials']:g} (median of {one['trials']})") for one in shares]  # fmt: skip
-    print_lines([*lines, ("note", f"predicted, not observed; {VERDICT}")])
+    print_lines([*lines, ("note", f"predicted, not observed; {SCORED}")])
 
 
 def score(
@@ -241,7 +243,7 @@ def score(
     """Predict every reported trial from all others and score it beside naive predictors."""
     from abscopal.trials.calibration_file import calibration_for
     from abscopal.trials.prediction_figures import left_out
-    from abscopal.trials.score import leave_one_out, summarise
+    from abscopal.trials.score import leave_one_out, summarise, verdict
 
     with progress_bars():
         scored = leave_one_out(calibration_for(endpoint, calibration))
@@ -263,7 +265,7 @@ def score(
     print_table(f"{endpoint}, {int(summary['trials'].iloc[0])} trials, each left out",
                 ("predictor", "log score", "gap to pooled mean", "CRPS", "90 % coverage", "sign right", "rank"),
                 rows)  # fmt: skip
-    print_lines([("verdict", VERDICT), *(("file", path) for path in files)])
+    print_lines([("verdict", verdict(summary)), *(("file", path) for path in files)])
 
 
 def explain(
@@ -297,4 +299,4 @@ def explain(
             for r in table.to_dict("records")]  # fmt: skip
     print_table(f"{endpoint}: ln hazard ratio carried by each feature", ("trial", "feature", "carried", "90 %"), rows)
     print_lines([("note", "the trial as it was less the trial changed; negative favours the experimental arm"),
-                 ("verdict", VERDICT), *(("file", path) for path in files)])  # fmt: skip
+                 ("note", SCORED), *(("file", path) for path in files)])  # fmt: skip

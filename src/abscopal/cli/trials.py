@@ -33,15 +33,21 @@ def evidence(
         bool, typer.Option("--add-on-only", help="Leave out trials where the ICI replaces a drug.")
     ] = False,
     method: Annotated[Literal["REML", "DL", "PM", "fixed"], typer.Option(help="Estimator of tau².")] = "REML",
+    table: Annotated[
+        Path | None, typer.Option(help="A trial table (.csv) of your own, in the package's columns.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for figures (.svg) and their data (.csv).")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Pool the randomised evidence, with heterogeneity, contrasts, influence, certainty and what is missing."""
+    from abscopal.trials.evidence import load_trials
+
+    whole = load_trials(table)
     with progress_bars():
-        found = _evidence(tuple(endpoint.split("+")), by, question, add_on_only, method)
+        found = _evidence(whole, tuple(endpoint.split("+")), by, question, add_on_only, method)
     rows = found.pop("rows")
     if out is not None and len(rows) > 1:
-        found["files"] = _write_figures(rows, _GROUPS[by] if by else None, out)
+        found["files"] = _write_figures(whole, rows, _GROUPS[by] if by else None, out)
     if as_json:
         print_json(found)
         return
@@ -49,7 +55,7 @@ def evidence(
 
 
 def _evidence(
-    endpoints: tuple[str, ...], by: str | None, question: Any, add_on_only: bool, method: Any
+    whole: "pd.DataFrame", endpoints: tuple[str, ...], by: str | None, question: Any, add_on_only: bool, method: Any
 ) -> dict[str, Any]:
     from abscopal.domain.progress import track
     from abscopal.trials.bayes import bayes_pool
@@ -62,8 +68,8 @@ def _evidence(
     from abscopal.trials.subgroups import CONTRASTS, contrast, ratio_text
 
     filters: dict[str, Any] = {"comparison_type": "add_ici"} if add_on_only else {}
-    rows = select(endpoint=endpoints, pool=question, **filters)
-    course = flow(endpoints, question, **filters)
+    rows = select(endpoint=endpoints, pool=question, table=whole, **filters)
+    course = flow(endpoints, question, table=whole, **filters)
     missing = next((len(step.trials) for step in course.excluded if step.reason == NO_INTERVAL), 0)
     found: dict[str, Any] = {"endpoint": "+".join(endpoints), "method": method, "flow": course.lines(), "rows": rows}
     if rows.empty:
@@ -103,10 +109,10 @@ def _bayes_dict(result: "BayesPool") -> dict[str, Any]:
     return asdict(result)
 
 
-def _write_figures(rows: "pd.DataFrame", by: str | None, out: Path) -> list[str]:
+def _write_figures(whole: "pd.DataFrame", rows: "pd.DataFrame", by: str | None, out: Path) -> list[str]:
     from abscopal.trials.figures import baujat, bubble, evidence_map, forest, funnel
 
-    drawn = [forest(rows, by), funnel(rows), baujat(rows), bubble(rows), evidence_map()]
+    drawn = [forest(rows, by), funnel(rows), baujat(rows), bubble(rows), evidence_map(whole)]
     return [str(path) for figure in drawn for path in figure.save(out)]
 
 

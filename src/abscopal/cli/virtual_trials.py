@@ -103,10 +103,11 @@ def _show_trial(content: dict[str, Any]) -> None:
     if s["efficacy_bounds"]:
         bounds = ", ".join(f"{b['z']:.3f} at {b['information']:g}" for b in s["efficacy_bounds"])
         lines.append(("bounds", f"|z| for efficacy by share of events: {bounds}"))
-    if s["calibration"] == "fitted" and content["benefit"] and "hazard_ratio" in s["comparisons"][0]:
-        lines += [("gain", f"{row['arm']}, {row['covariate']} {row['who']}: {row['gain_months']:+.2f} months, "
-                   f"of which mechanism {row['gain_by_mechanism_months']:+.2f}")
-                  for row in content["benefit"]]  # fmt: skip
+    if "hazard_ratio" in s["comparisons"][0]:
+        lines += [("gain", f"{row['arm']}: {row['gain_months']:+.2f} months of restricted mean, of which mechanism "
+                   f"{row['gain_by_mechanism_months']:+.2f}") for row in content["benefit"]
+                  if row["covariate"] == "all"]  # fmt: skip
+        lines.append(("", "by thirds of each covariate: benefit.csv of --out, or --json"))
     if s["calibration"] == "fitted":
         lines.append(("note", s["calibration_note"]))
     lines += [("note", f"simulated; immune parameters: {s['parameters']} (mouse), carried to people by assumptions"),
@@ -158,20 +159,36 @@ def design_mode(
     with progress_bars():
         found = sweep(start, values, replicates, seed=seed, draws=draws, workers=workers, cluster=cluster,
                       out=None if out is None else out / "work")  # fmt: skip
-    files = [] if out is None else [str(path) for path in power_curve(found.table, list(values)).save(out)]
-    rows = [{str(k): v for k, v in row.items()} for row in found.table.to_dict("records")]
     status, note = calibration_note(start)
+    files = [] if out is None else [str(path) for path in power_curve(found.table, list(values), status).save(out)]
+    rows = [{str(k): v for k, v in row.items()} for row in found.table.to_dict("records")]
     if as_json:
         print_json({"title": start.title, "replicates": replicates, "designs": rows, "files": files, "simulated": True,
                     "calibration": status, "calibration_note": note})  # fmt: skip
         return
-    headings = list(found.table.columns)
-    cells = [[f"{row[h]:.3g}" if isinstance(row[h], float) else str(row[h]) for h in headings] for row in rows]
-    title = f"{start.title or 'trial'}: {replicates} simulated trials each"
-    print_table(title, [heading.replace("_", " ") for heading in headings], cells)
+    _show_sweep(f"{start.title or 'trial'}: {replicates} simulated trials each", list(values), rows)
     print_lines([("note" if status == "fitted" else "WARNING", note),
                  ("note", "simulated; differences rest on mouse mechanisms carried to people by assumptions"),
                  *(("file", path) for path in files)])  # fmt: skip
+
+
+def _show_sweep(title: str, features: list[str], rows: list[dict[str, Any]]) -> None:
+    several = len({row["arm"] for row in rows}) > 1
+    ratio = "hazard_ratio" if "hazard_ratio" in rows[0] else "odds_ratio"
+    looks = any(row["stopped_for_futility"] or row["stopped_for_efficacy"] for row in rows)
+    cells = []
+    for row in rows:
+        swept = [f"{row[name]:g}" if isinstance(row[name], float) else str(row[name]) for name in features]
+        cells.append([
+            *swept, *([row["arm"]] if several else []),
+            f"{row['probability_of_success']:.2f} ± {row['monte_carlo_se']:.2f}", f"{row[ratio]:.2f}",
+            f"{row['low_90']:.2f}–{row['high_90']:.2f}",
+            *([f"{row['stopped_for_futility']:.2f}", f"{row['stopped_for_efficacy']:.2f}"] if looks else []),
+        ])  # fmt: skip
+    headings = [*(name.replace("_", " ") for name in features), *(["arm"] if several else []), "P(success)",
+                "HR" if ratio == "hazard_ratio" else "OR", "90 %",
+                *(["futile", "early win"] if looks else [])]  # fmt: skip
+    print_table(title, headings, cells)
 
 
 def _all_tried(vary: list[str]) -> dict[str, list[Any]]:

@@ -44,6 +44,8 @@ PHASE = _concept(SNOMED, PHASE_CODE, "Radiotherapy treatment phase (regime/thera
 FRACTION = _concept(_REQUESTED, FRACTION_CODE, "Fractionated dose radiotherapy (procedure)")
 CATEGORY = _concept(SNOMED, "108290001", "Radiation oncology AND/OR radiotherapy (procedure)")
 TARGET = _concept(SNOMED, "228793007", "Planning target volume (observable entity)")
+CANCER = _concept(SNOMED, "363346000", "Malignant neoplastic disease (disorder)")
+"""The reason that mCODE requires of courses and drugs, without saying which cancer."""
 ANONYMISED = {
     "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
     "code": "ANONYED",

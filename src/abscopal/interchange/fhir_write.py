@@ -147,8 +147,9 @@ class _Bundle:
             dose["extension"].append(uniform)
             sessions = {"url": names.SESSIONS, "valueUnsignedInt": len(regimen.fraction_days)}
             self.procedure(
-                "course", names.COURSE_SUMMARY, names.COURSE, regimen.fraction_days, extension=[sessions, dose]
-            )
+                "course", names.COURSE_SUMMARY, names.COURSE, regimen.fraction_days, extension=[sessions, dose],
+                reasonCode=[names.CANCER],
+            )  # fmt: skip
         else:
             self.request(
                 "course", names.COURSE_PRESCRIPTION, names.COURSE,
@@ -192,7 +193,10 @@ class _Bundle:
     def drug(self, dose: DrugDose) -> None:
         name = f"drug {len(self.entries)}"
         amount = {"value": _plain(Decimal(repr(dose.mg))), "unit": "mg", "system": names.UCUM, "code": "mg"}
-        common = {"medicationCodeableConcept": {"text": dose.drug}, "subject": self.refer("patient")}
+        common = {
+            "medicationCodeableConcept": {"text": dose.drug}, "subject": self.refer("patient"),
+            "reasonCode": [names.CANCER],
+        }  # fmt: skip
         if self.delivered:
             self.add(
                 name, "MedicationAdministration", names.MEDICATION_ADMINISTRATION, status="completed",

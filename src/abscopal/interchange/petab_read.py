@@ -1,9 +1,10 @@
 """Reading PEtab version 1: tables that fit each other and a model that the compiled kernels solve."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -20,6 +21,9 @@ from abscopal.interchange.timed import timed
 _KEYS = ("sbml_files", "condition_files", "measurement_files", "observable_files")
 _LARGEST = 64 * 2**20
 _NORMAL = {"parameterScaleNormal": True, "normal": False}
+_MISFITS = (ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError, AssertionError)
+"""What the libraries raise at tables that are not what they should be."""
+_Read = TypeVar("_Read")
 _FLAT = ("", "parameterScaleUniform", "uniform")
 
 
@@ -43,14 +47,22 @@ def read_petab(path: Path) -> PetabProblem:
         problem = petab().Problem.from_yaml(path)
         _require_known_ids(problem, path)
         require_lint(problem)
-    except (ValueError, KeyError, TypeError, AssertionError) as exc:
-        raise _wrong(path.name, str(exc)[:300]) from exc
-    made = timed(read_sbml(path.parent / model_file).model)
+        return _problem(problem, path.parent / model_file)
+    except _MISFITS as exc:
+        raise _wrong(path.name, f"a table that cannot be read: {str(exc)[:200]}") from exc
+
+
+def _problem(problem: Any, model_file: Path) -> PetabProblem:
+    made = timed(read_sbml(model_file).model)
     if made is None:
         raise _unsupported("an SBML model with conditions on states or with delays")
     table = problem.parameter_df
     fixed = table[table["estimate"] == 0]["nominalValue"]
-    unknowns = tuple(_unknown(str(name), row) for name, row in table[table["estimate"] == 1].iterrows())
+    unknowns = tuple(
+        _row("parameters", place, lambda name=name, row=row: _unknown(str(name), row))  # type: ignore[misc]
+        for place, (name, row) in enumerate(table.iterrows())
+        if row["estimate"] == 1
+    )
     fixed_values = {str(name): float(value) for name, value in fixed.items()}
     known = {*fixed_values, *(unknown.name for unknown in unknowns)}
     return PetabProblem(
@@ -59,10 +71,24 @@ def read_petab(path: Path) -> PetabProblem:
         conditions=_conditions(problem.condition_df, made[0]),
         observables={str(name): _text_of(row, "observableTransformation") or "lin"
                      for name, row in problem.observable_df.iterrows()},
-        data=tuple(_datum(row, problem.observable_df, known) for _, row in problem.measurement_df.iterrows()),
+        data=tuple(
+            _row("measurements", place, lambda row=row: _datum(row, problem.observable_df, known))  # type: ignore[misc]
+            for place, (_, row) in enumerate(problem.measurement_df.iterrows())
+        ),
         unknowns=unknowns,
         fixed=fixed_values,
     )  # fmt: skip
+
+
+def _row(table: str, place: int, read: Callable[[], _Read]) -> _Read:
+    """What is read of a row, or a refusal with its line."""
+    try:
+        return read()
+    except _MISFITS as exc:
+        raise InputError(
+            doing=f"reading line {place + 2} of the {table}", found=str(exc)[:160],
+            expected="numbers and identifiers as PEtab asks for them", try_="correcting that line",
+        ) from exc  # fmt: skip
 
 
 def _checked_files(path: Path) -> str:

@@ -2,12 +2,19 @@
 
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import Element
 
 from abscopal.domain.errors import InputError, UnsupportedError
 from abscopal.interchange.extra import libsbml
 from abscopal.interchange.xml_text import parsed, xml_text
 
 _OLDEST, _NEWEST = (2, 4), (3, 2)
+_SPACE = "http://www.sbml.org/sbml/level"
+_LEVELS = {
+    f"{_SPACE}1": {("1", "1"), ("1", "2")}, f"{_SPACE}2": {("2", "1")},
+    **{f"{_SPACE}2/version{k}": {("2", str(k))} for k in (2, 3, 4, 5)},
+    **{f"{_SPACE}3/version{k}/core": {("3", str(k))} for k in (1, 2)},
+}  # fmt: skip
 
 
 def read_document(source: str | Path) -> Any:
@@ -96,7 +103,22 @@ def _refuse_constructs(model: Any) -> None:
 def _required_packages(text: str) -> list[str]:
     """Namespaces of packages, known to libSBML or not, that say they change what the model means."""
     root = parsed(text, "reading SBML", keep=False)
+    _require_level(root, text)
     return [_namespace(name) for name, value in root.attrib.items() if _is_required(name, value)]
+
+
+def _require_level(root: Element, text: str) -> None:
+    """Refuse a level that does not go with its namespace: libSBML ends the process on some of these."""
+    space = _namespace(root.tag)
+    given = (root.get("level", ""), root.get("version", ""))
+    if root.tag.rpartition("}")[2] == "sbml" and given not in _LEVELS.get(space, set()):
+        line = text.count("\n", 0, max(text.find("<sbml"), 0)) + 1
+        raise InputError(
+            doing="reading SBML",
+            found=f"line {line}: level {given[0][:20]!r} and version {given[1][:20]!r} in the namespace {space[:80]!r}",
+            expected="a level and version of SBML in its own namespace",
+            try_="correcting that line",
+        )
 
 
 def _namespace(name: str) -> str:

@@ -182,6 +182,12 @@ class _Reader:
 
     def _species(self, one: Any) -> None:
         compartment = self.source.getCompartment(one.getCompartment())
+        if compartment is None:
+            raise InputError(
+                doing=f"reading {_where(one, 'species', one.getId())}",
+                found=f"the unknown compartment {one.getCompartment()!r}", expected="a compartment of the file",
+                try_="completing the file",
+            )  # fmt: skip
         is_concentration = not one.getHasOnlySubstanceUnits() and compartment.getSpatialDimensionsAsDouble() != 0
         factor = one.getConversionFactor() or self.source.getConversionFactor()
         self._quantity(one.getId(), None, constant=one.getConstant())
@@ -410,7 +416,13 @@ def _resolved(given: dict[Any, Any]) -> dict[Any, Any]:
             done[here] = here
             return here
         inner = {used: value(used, (*above, here)) for used in symbols_of(formula) if used in given}
-        done[here] = substitute(substitute(formula, at_start), inner)
+        try:
+            done[here] = substitute(substitute(formula, at_start), inner)
+        except TypeError as exc:
+            raise InputError(
+                doing=f"computing the initial value of {here}", found="a comparison with an undefined number",
+                expected="numbers that can be compared", try_="correcting the initial assignments",
+            ) from exc  # fmt: skip
         return done[here]
 
     return {here: value(here, ()) for here in given}

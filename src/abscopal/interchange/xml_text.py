@@ -1,5 +1,6 @@
 """XML from elsewhere as text that can be parsed without harm: bounded, UTF-8, without a document type, not too deep."""
 
+import re
 from io import BytesIO
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError, iterparse
@@ -9,6 +10,7 @@ from abscopal.domain.errors import InputError
 LARGEST = 32 * 2**20
 """Bytes of a file at most."""
 _DEEPEST = 200
+_ENCODING = re.compile(r"<\?xml[^>]*?\bencoding\s*=\s*[\"']([^\"']*)[\"']")
 
 
 def xml_text(source: str | bytes | Path, doing: str) -> str:
@@ -44,6 +46,12 @@ def xml_text(source: str | bytes | Path, doing: str) -> str:
             doing=doing, found=f"bytes that are not UTF-8 at {exc.start}", expected="a file in UTF-8",
             try_="saving it as UTF-8",
         ) from exc  # fmt: skip
+    declared_as = _ENCODING.match(text.lstrip())
+    if declared_as is not None and declared_as[1].upper() not in {"UTF-8", "US-ASCII"}:
+        raise InputError(
+            doing=doing, found=f"line 1: the encoding {declared_as[1][:20]!r}", expected="a file in UTF-8",
+            try_="saving it as UTF-8",
+        )  # fmt: skip
     if not text.lstrip().startswith("<?xml"):
         text = f'<?xml version="1.0" encoding="UTF-8"?>{text}'  # libSBML would add a line and count it
     for declared in ("<!DOCTYPE", "<!ENTITY"):

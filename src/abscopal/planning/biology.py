@@ -332,12 +332,19 @@ def _costs(found: Fractionation, setting: Setting, base: PlannedCourse, *, compl
 
 def _rules(work: _Inner, bed: float) -> tuple[str, ...]:
     kept = len(work.plans)
+    low, high = load("radiobiology/tissue").vector("lql_transition")
+    largest = max(plan.matrix.prescription.per_fraction for plan in work.plans.values())
+    beyond = (
+        f"Isoeffect is extrapolated up to {largest:.3g} Gy per fraction: {low:g} to {high:g} Gy is where the "
+        "linear-quadratic model is said to give way to the linear-quadratic-linear one.",
+    )
     return (
         f"Every regimen has a plan of its own for its number of fractions ({kept} plans), at a tumour BED of "
         f"{bed:.1f} Gy, scaled to the prescription at D95%; limits on organs have the same EQD2 in every "
         "number of fractions.",
         "The immune model sees the planned dose: the tumour in parts of even dose, the draining node by its mean, "
         "lymphocytes through the blood dose of the plan.",
+        *(beyond if largest > low else ()),
     )
 
 

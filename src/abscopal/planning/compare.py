@@ -378,7 +378,7 @@ def _window_rows(response: Response) -> list[Row]:
         ("Window gain, other lesion, log₁₀ over ICI alone", "1", response.gain),
         ("Other lesion, log₁₀ of untreated volume over volume", "1", response.distant),
         ("Irradiated lesion, log₁₀ of start over smallest viable volume", "1", response.local),
-        ("Tumour control probability", "1", response.control),
+        ("Irradiated lesion of the mouse model, probability that no clonogen is left", "1", response.control),
     )
     return [
         Row(
@@ -419,7 +419,8 @@ def _notes(courses: Sequence[PlannedCourse], factors: Sequence[float], setting: 
     )
     notes.append(
         "Intervals: ALC over plausible patients, complications 95 % over parameters, window 5th to 95th percentile of "
-        "draws. Dose rows have none: errors of dose calculation, set-up and contours are not in them."
+        "draws. Window rows are of two mouse lesions under this schedule, not of the patient's. Dose rows have no "
+        "interval: errors of dose calculation, set-up and contours are not in them."
     )
     return notes
 

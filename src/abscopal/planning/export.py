@@ -34,6 +34,7 @@ from abscopal.planning.navigate import Navigator
 from abscopal.radiobiology.tissue import alpha_beta_of
 
 COMMENT = "Planned by abscopal for research. NOT FOR TREATMENT: not approved, not sequenced, not measured."
+MODEL = "abscopal planning"
 REMOVED = "Identifiers were not read; dummies by abscopal"
 DEFAULT_LABEL = "RESEARCH ONLY"
 WIDEST_FIELD_MM = 400.0
@@ -56,7 +57,7 @@ def planned_identity(pseudonym: str = "PLANNED", when: datetime | None = None) -
         time=now.strftime("%H%M%S"),
         description="Research plan, not for treatment",
         comment=COMMENT,
-        model="abscopal planning",
+        model=MODEL,
         removed=REMOVED,
     )
 
@@ -108,6 +109,11 @@ class PlannedDose:
         return cls(navigator.at(mix).dose, navigator.prescription, navigator.targets[0], beams, _digest(w, ""))
 
 
+def filed_identity(source: Identity) -> Identity:
+    """Identifiers of a source study, with the words that say what the objects filed with it are."""
+    return replace(source, comment=COMMENT, model=MODEL)
+
+
 def plan_study(
     case: Case,
     planned: PlannedDose,
@@ -133,7 +139,7 @@ def plan_study(
     conversions : sequence of Conversion, optional
         By default `default_conversions`.
     identity : Identity, optional
-        By default dummies; that of `source_study` to file the objects with the study.
+        By default dummies; `filed_identity` of that of `source_study` to file the objects with the study.
     images : StudyImages, optional
         The CT they refer to then.
 

@@ -4,7 +4,7 @@ import json
 import zlib
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from abscopal.planning.influence import Bixels, Modality, Prescription, Region
 from abscopal.planning.navigate import Navigator
 
 FORMAT = "abscopal navigation 2"
+MOST_BYTES = 8_000_000_000
+"""Of an archive when unpacked; 50 plans of 20 million voxels are half of it."""
 COLUMNS = ("beam", "gantry", "couch", "across", "along", "energy")
 
 
@@ -46,6 +48,10 @@ def load_navigation(path: Path) -> Navigator:
         Another format, a damaged file, or parts that do not fit each other.
     """
     try:
+        with ZipFile(path) as parts:
+            size = sum(part.file_size for part in parts.infolist())
+        if size > MOST_BYTES:
+            raise _unreadable(path, f"an archive of {size / 1e9:.1f} GB unpacked, more than {MOST_BYTES / 1e9:g} GB")
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             facts = json.loads(str(stored["facts"]))
             if facts.pop("format", "") != FORMAT:

@@ -100,7 +100,8 @@ def immune_terms(matrix: InfluenceMatrix, spare: Sequence[str]) -> tuple[Term, .
 
 def sparing_goals(matrix: InfluenceMatrix, reference: Plan, terms: Sequence[Term], weight: float) -> tuple[Goal, ...]:
     """Goals of the reference and the immune terms at a relative weight; at 0 exactly those of the reference."""
-    sizes = [term.value(matrix, reference.weights) for term in terms]
+    least = load(SHEET)["least_mean"]
+    sizes = [max(term.value(matrix, reference.weights), least if isinstance(term, MeanDose) else 0.0) for term in terms]
     return (
         *reference.goals,
         *(

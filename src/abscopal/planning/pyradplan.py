@@ -51,11 +51,9 @@ def pyradplan() -> Any:
     UnsupportedError
         Without the extra `planning`.
     """
-    # Its bars would run through ours. tqdm reads this when it is imported.
-    os.environ.setdefault("TQDM_DISABLE", "1")
     try:
         with _quiet():
-            return importlib.import_module("pyRadPlan")
+            engine = importlib.import_module("pyRadPlan")
     except ImportError as exc:
         raise UnsupportedError(
             doing="calculating a dose-influence matrix",
@@ -63,6 +61,8 @@ def pyradplan() -> Any:
             expected="the extra 'planning'",
             try_="pip install 'abscopal[planning]'",
         ) from exc
+    engine.core.ProgressReporter.console_progress = False  # its bars would run through ours
+    return engine
 
 
 def matrix_of_case(

@@ -38,6 +38,7 @@ from abscopal.regimens.limits import OrganLimit, present_limits
 
 FORMAT = "abscopal plan 1"
 REFERENCE = "reference"
+TARGET_PERCENTS = (98, 95, 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +57,7 @@ class Point:
     immune : tuple of float
         Each immune term of the scaled plan.
     broken : tuple of str
-        Limits of the sheet that it breaks and the reference does not.
+        Limits of the sheet that it breaks and the reference does not, and a target that gets too hot beside it.
     raised : tuple of str
         Organs whose EQD2 rises more than the allowance of `regimens/search` above the reference.
     """
@@ -88,8 +89,7 @@ class Sweep:
     points : tuple of Point
         The reference first, then by rising weight.
     chosen : Point
-        The last plan that breaks no limit, is converged, and keeps the target's D2% within the allowance of the sheet;
-        the reference where there is none.
+        The last plan that is converged and breaks nothing; the reference where there is none.
     limits : tuple of OrganLimit
     """
 
@@ -157,7 +157,8 @@ def sweep_plans(
         points.append(
             Point(
                 point.name, weight, plan, point.course, point.immune,
-                tuple(text for text in broken_limits(point.course, limits) if text not in broken),
+                (*(text for text in broken_limits(point.course, limits) if text not in broken),
+                 *_too_hot(first, point)),
                 broken_limits(point.course, usual),
             )
         )  # fmt: skip
@@ -169,7 +170,14 @@ def rows_of(sweep: Sweep) -> tuple[list[str], list[list[float | str]]]:
     regions = sweep.matrix.regions
     organs = [name for name in sweep.reference.course.dvhs if not name.startswith(("GTV", "CTV", "ITV"))]
     target = sweep.matrix.targets[0]
-    head = ["plan", "weight", "status", "residual", "objective", f"{target} D95% [Gy]", f"{target} D2% [Gy]"]
+    head = [
+        "plan",
+        "weight",
+        "status",
+        "residual",
+        "objective",
+        *(f"{target} D{percent}% [Gy]" for percent in TARGET_PERCENTS),
+    ]
     head += [f"{term.label}" for term in sweep.terms]
     head += [f"{name} mean [Gy]" for name in organs] + [f"{FAR} max [Gy]"]
     rows: list[list[float | str]] = []
@@ -178,19 +186,20 @@ def rows_of(sweep: Sweep) -> tuple[list[str], list[list[float | str]]]:
         far = point.course.dvhs[FAR].maximum if FAR in regions else 0.0
         rows.append(
             [point.name, point.weight, point.plan.status, point.plan.residual, point.plan.objective,
-             point.figure(target, 95), point.figure(target, 2), *point.immune, *means, far]
+             *(point.figure(target, percent) for percent in TARGET_PERCENTS), *point.immune, *means, far]
         )  # fmt: skip
     return head, rows
 
 
+def _too_hot(reference: Point, point: Point) -> tuple[str, ...]:
+    target = point.course.matrix.targets[0]
+    most = reference.figure(target, 2) * (1.0 + load(SHEET)["target_rise"])
+    hottest = point.figure(target, 2)
+    return (f"{target} D2% {hottest:.1f} over {most:.1f} Gy",) if hottest > most else ()
+
+
 def _chosen(points: Sequence[Point]) -> Point:
-    target = points[0].course.matrix.targets[0]
-    hottest = points[0].figure(target, 2) * (1.0 + load(SHEET)["target_rise"])
-    good = [
-        point
-        for point in points
-        if not point.broken and point.plan.status == "converged" and point.figure(target, 2) <= hottest
-    ]
+    good = [point for point in points if not point.broken and point.plan.status == "converged"]
     return good[-1] if good else points[0]
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from abscopal.assessment.types import Assessment, Curve, WindowAnswer
 from abscopal.drawing import FAINT, INK, PALETTE, canvas, to_svg
+from abscopal.report.words import Words
 from abscopal.toxicity.picture import draw_summary
 
 Figures = dict[str, str]
@@ -19,9 +20,9 @@ LABEL: dict[str, Any] = {
 }
 
 
-def draw_figures(assessment: Assessment) -> Figures:
+def draw_figures(assessment: Assessment, say: Words) -> Figures:
     """Every figure that the assessment has data for, by name."""
-    makers: dict[str, Callable[[Assessment], str | None]] = {
+    makers: dict[str, Callable[[Assessment, Words], str | None]] = {
         "dvh": _dvh,
         "alc": _alc,
         "window_curve": _window_curve,
@@ -31,11 +32,11 @@ def draw_figures(assessment: Assessment) -> Figures:
         "toxicity": _toxicity,
         "trials": _trials,
     }
-    drawn = {name: maker(assessment) for name, maker in makers.items()}
+    drawn = {name: maker(assessment, say) for name, maker in makers.items()}
     return {name: svg for name, svg in drawn.items() if svg is not None}
 
 
-def _dvh(assessment: Assessment) -> str | None:
+def _dvh(assessment: Assessment, say: Words) -> str | None:
     rows = [row for row in assessment.structures if row.max_gy > 0]
     if not rows:
         return None
@@ -45,39 +46,39 @@ def _dvh(assessment: Assessment) -> str | None:
             colour = PALETTE[index % len(PALETTE)]
             axes.plot(row.dvh.x, np.multiply(row.dvh.y, 100), style, color=colour, label=row.standard_name or row.name)
         axes.axvline(assessment.plan.prescription_gy, color=INK, linewidth=0.8, linestyle=":")
-        axes.set(xlabel="dose [Gy]", ylabel="volume [%]", xlim=(0, None), ylim=(0, 101))
+        axes.set(xlabel=say("dose [Gy]"), ylabel=say("volume [%]"), xlim=(0, None), ylim=(0, 101))
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
-        return to_svg(figure, f"Cumulative dose-volume histograms of {len(rows)} structures")
+        return to_svg(figure, say("Cumulative dose-volume histograms of {n} structures", n=len(rows)))
 
 
-def _alc(assessment: Assessment) -> str | None:
+def _alc(assessment: Assessment, say: Words) -> str | None:
     alc = assessment.immune_dose.alc
     if alc is None:
         return None
     with canvas(8.2, 2.9) as (figure, axes):
         axes.fill_between(
-            alc.days, alc.low, alc.high, color=PALETTE[0], alpha=0.18, linewidth=0, label="published α range"
+            alc.days, alc.low, alc.high, color=PALETTE[0], alpha=0.18, linewidth=0, label=say("published α range")
         )
-        axes.plot(alc.days, alc.central, color=PALETTE[0], label="central α")
+        axes.plot(alc.days, alc.central, color=PALETTE[0], label=say("central α"))
         top = max([1.1 * alc.baseline, *alc.high])
         for grade, limit in enumerate(alc.grade_limits, start=2):
             axes.axhline(limit, color=PALETTE[1], linewidth=0.8, linestyle=":")
-            axes.annotate(
-                f"grade {grade} below {limit:g}", (alc.days[-1], limit), color=INK, fontsize=7, ha="right", va="bottom"
-            )
-        axes.set(
-            xlabel="day (0 = first fraction)", ylabel="ALC [10⁹/L]", ylim=(0, top), xlim=(alc.days[0], alc.days[-1])
-        )
+            text = say("grade {grade} below {limit}", grade=grade, limit=f"{limit:g}")
+            axes.annotate(text, (alc.days[-1], limit), color=INK, fontsize=7, ha="right", va="bottom")
+        axes.set(xlabel=say("day (0 = first fraction)"), ylabel=say("ALC [10⁹/L]"))
+        axes.set(ylim=(0, top), xlim=(alc.days[0], alc.days[-1]))
         axes.legend(loc="lower left")
-        return to_svg(figure, f"Predicted lymphocyte count over {alc.days[-1]:.0f} days, nadir {alc.nadir:.2f}")
+        days, nadir = f"{alc.days[-1]:.0f}", f"{alc.nadir:.2f}"
+        text = say("Predicted lymphocyte count over {days} days, nadir {nadir}", days=days, nadir=nadir)
+        return to_svg(figure, text)
 
 
-def _window_curve(assessment: Assessment) -> str:
+def _window_curve(assessment: Assessment, say: Words) -> str:
     window = assessment.window
     with canvas(8.2, 3.3) as (figure, axes):
         for index, curve in enumerate(_decisive(window)):
             axes.plot(curve.x, curve.y, "--", linewidth=1.2, color=OTHERS[index % len(OTHERS)], label=curve.label)
-        axes.plot(window.curve.x, window.curve.y, color=PALETTE[0], linewidth=2.2, label="full model")
+        axes.plot(window.curve.x, window.curve.y, color=PALETTE[0], linewidth=2.2, label=say("full model"))
         for bounds in window.bounds:
             if bounds.peak_gy is not None:
                 low = bounds.lower_gy if bounds.lower_gy is not None else window.curve.x[0]
@@ -89,18 +90,17 @@ def _window_curve(assessment: Assessment) -> str:
             "o",
             color=PALETTE[1],
             markersize=8,
-            label="this regimen",
+            label=say("this regimen"),
             zorder=5,
         )
         axes.set(
-            xlabel=f"dose per fraction [Gy], {window.n_fractions} fractions",
-            ylabel="immune gain G [log₁₀]",
+            xlabel=say("dose per fraction [Gy], {n} fractions", n=window.n_fractions),
+            ylabel=say("immune gain G [log₁₀]"),
             xlim=(0, max(window.curve.x)),
         )
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
-        return to_svg(
-            figure, f"Immune gain against dose per fraction for {window.n_fractions} fractions, with ablations"
-        )
+        n = window.n_fractions
+        return to_svg(figure, say("Immune gain against dose per fraction for {n} fractions, with ablations", n=n))
 
 
 def _decisive(window: WindowAnswer) -> list[Curve]:
@@ -112,7 +112,7 @@ def _decisive(window: WindowAnswer) -> list[Curve]:
     return sorted(window.ablations, key=change, reverse=True)[: len(OTHERS)]
 
 
-def _window_map(assessment: Assessment) -> str:
+def _window_map(assessment: Assessment, say: Words) -> str:
     window = assessment.window
     from matplotlib.colors import Normalize
 
@@ -125,13 +125,13 @@ def _window_map(assessment: Assessment) -> str:
         row = float(np.interp(np.log(window.n_fractions), np.log(window.map_fractions), rows))
         here = (window.dose_per_fraction_gy, row)
         axes.plot(*here, "o", markersize=10, markerfacecolor="#ffffff", markeredgecolor="#000000")
-        axes.annotate("this regimen", here, xytext=(9, 6), textcoords="offset points", **LABEL)
-        axes.set(xlabel="dose per fraction [Gy]", ylabel="number of fractions")
+        axes.annotate(say("this regimen"), here, xytext=(9, 6), textcoords="offset points", **LABEL)
+        axes.set(xlabel=say("dose per fraction [Gy]"), ylabel=say("number of fractions"))
         axes.set_yticks(rows, [str(n) for n in window.map_fractions])
         axes.grid(visible=False)
-        bar = figure.colorbar(filled, ax=axes, label="immune gain G [log₁₀]")
+        bar = figure.colorbar(filled, ax=axes, label=say("immune gain G [log₁₀]"))
         bar.outline.set_edgecolor(FAINT)
-        return to_svg(figure, "Map of immune gain over dose per fraction and number of fractions")
+        return to_svg(figure, say("Map of immune gain over dose per fraction and number of fractions"))
 
 
 def _level_values(window: WindowAnswer) -> list[float]:
@@ -139,7 +139,7 @@ def _level_values(window: WindowAnswer) -> list[float]:
     return sorted(values) if window.gain_max > 0 else [0.0]
 
 
-def _drugs(assessment: Assessment) -> str | None:
+def _drugs(assessment: Assessment, say: Words) -> str | None:
     shown = [drug for drug in assessment.drugs if drug.concentration is not None]
     if not shown:
         return None
@@ -148,13 +148,13 @@ def _drugs(assessment: Assessment) -> str | None:
             for panel, curve in zip(axes, (drug.concentration, drug.occupancy), strict=True):
                 if curve is not None:
                     panel.plot(curve.x, curve.y, color=PALETTE[index % len(PALETTE)], label=drug.drug)
-        axes[0].set(xlabel="day (0 = first fraction)", ylabel="concentration [mg/L]", ylim=(0, None))
-        axes[1].set(xlabel="day (0 = first fraction)", ylabel="c / (c + K₅₀)", ylim=(0, 1.02))
+        axes[0].set(xlabel=say("day (0 = first fraction)"), ylabel=say("concentration [mg/L]"), ylim=(0, None))
+        axes[1].set(xlabel=say("day (0 = first fraction)"), ylabel="c / (c + K₅₀)", ylim=(0, 1.02))
         axes[0].legend(loc="upper right")
-        return to_svg(figure, "Predicted drug concentration and target occupancy over time")
+        return to_svg(figure, say("Predicted drug concentration and target occupancy over time"))
 
 
-def _alternatives(assessment: Assessment) -> str | None:
+def _alternatives(assessment: Assessment, say: Words) -> str | None:
     rows = assessment.alternatives
     if len(rows) < 2:
         return None
@@ -173,21 +173,26 @@ def _alternatives(assessment: Assessment) -> str | None:
             if row.alc_nadir is not None:
                 axes[1].plot(row.alc_nadir, row.gain, "o", color=colour)
                 axes[1].annotate(name, (row.alc_nadir, row.gain), **offset)
-        late = f"late-tissue BED at the target [Gy, α/β = {assessment.plan.late_alpha_beta_gy:g} Gy]"
-        axes[0].set(xlabel=late, ylabel="immune gain G [log₁₀]")
-        axes[1].set(xlabel="ALC nadir [10⁹/L]", ylabel="immune gain G [log₁₀]")
-        return to_svg(figure, "Alternative regimens of equal tumour BED: gain against late effect and lymphocytes")
+        alpha_beta = f"{assessment.plan.late_alpha_beta_gy:g}"
+        late = say("late-tissue BED at the target [Gy, α/β = {alpha_beta} Gy]", alpha_beta=alpha_beta)
+        axes[0].set(xlabel=late, ylabel=say("immune gain G [log₁₀]"))
+        axes[1].set(xlabel=say("ALC nadir [10⁹/L]"), ylabel=say("immune gain G [log₁₀]"))
+        text = say("Alternative regimens of equal tumour BED: gain against late effect and lymphocytes")
+        return to_svg(figure, text)
 
 
-def _toxicity(assessment: Assessment) -> str | None:
-    return draw_summary(assessment.toxicity)
+def _toxicity(assessment: Assessment, say: Words) -> str | None:
+    return draw_summary(assessment.toxicity, say)
 
 
-def _trials(assessment: Assessment) -> str | None:
+def _trials(assessment: Assessment, say: Words) -> str | None:
     rows = [_Row(f"{t.trial}, {t.endpoint}", t.hr, t.interval, None) for t in assessment.trials if t.interval]
     pools = [
         _Row(
-            f"pooled {e.endpoint}, {e.subset} (k = {e.pool.k})", e.pool.hr, e.pool.interval, e.pool.prediction_interval
+            say("pooled {endpoint}, {subset} (k = {k})", endpoint=e.endpoint, subset=e.subset, k=e.pool.k),
+            e.pool.hr,
+            e.pool.interval,
+            e.pool.prediction_interval,
         )
         for e in assessment.evidence
         if e.pool is not None
@@ -207,8 +212,8 @@ def _trials(assessment: Assessment) -> str | None:
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.set_xticks([], minor=True)
         axes.set_yticks(range(len(drawn)), [row.label for row, _, _ in drawn], fontsize=7)
-        axes.set_xlabel("hazard ratio, below 1 favours the experimental arm")
-        return to_svg(figure, "Hazard ratios of the nearest trials and of their pool")
+        axes.set_xlabel(say("hazard ratio, below 1 favours the experimental arm"))
+        return to_svg(figure, say("Hazard ratios of the nearest trials and of their pool"))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ import json
 import os
 import re
 import tempfile
+from collections.abc import Callable
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +19,14 @@ from abscopal.report.figures import draw_figures
 from abscopal.report.headline import headline, main_risks
 from abscopal.report.numbers import percent, percent_range, significant
 from abscopal.report.picture import draw_dose
+from abscopal.report.words import Words
 from abscopal.trials.nearest import DISTANCE
 
-SECTIONS = (
-    ("plan", "Plan and patient"),
-    ("dose", "Dose"),
-    ("immune", "Immune dose"),
-    ("window", "Window"),
-    ("alternatives", "Alternatives"),
-    ("toxicity", "Toxicity"),
-    ("scores", "Stratification"),
-    ("evidence", "Evidence"),
-    ("parameters", "Parameters"),
-    ("manifest", "Manifest"),
-)
+FIGURES = ("dose", "dvh", "alc", "window_curve", "window_map", "drugs", "alternatives", "toxicity", "trials")
+ENGLISH = Words()
 
 
-def write_report(assessment: Assessment, path: Path, case: Case | None = None) -> Path:
+def write_report(assessment: Assessment, path: Path, case: Case | None = None, words: Words = ENGLISH) -> Path:
     """Write the assessment as one self-contained HTML file.
 
     Parameters
@@ -42,8 +35,10 @@ def write_report(assessment: Assessment, path: Path, case: Case | None = None) -
         File to write; replaced in one step, so a reader never sees half a report.
     case : Case, optional
         Gives the dose picture; left out, the report has none.
+    words : Words
+        The report's own words, from `read_words`; left out, English.
     """
-    return write_whole(path, render(assessment, case))
+    return write_whole(path, render(assessment, case, words))
 
 
 def write_json(assessment: Assessment, path: Path) -> Path:
@@ -56,32 +51,60 @@ def assessment_schema() -> dict[str, Any]:
     return Assessment.model_json_schema(mode="serialization")
 
 
-def render(assessment: Assessment, case: Case | None = None) -> str:
+def render(assessment: Assessment, case: Case | None = None, words: Words = ENGLISH) -> str:
     """The report as HTML text."""
     environment = Environment(
         loader=PackageLoader("abscopal.report", "assets"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters.update(
-        sig=significant, bound=_bound, maybe=_maybe, plain=_plain, unit=_unit, percent=percent, span=percent_range
-    )
-    environment.filters.update(kind=_kind, shared=_shared_notes)
-    figures = {"dose": "", **dict.fromkeys(("dvh", "alc", "window_curve", "window_map"), "")}
-    figures |= dict.fromkeys(("drugs", "alternatives", "toxicity", "trials"), "")
-    figures |= draw_figures(assessment)
+    environment.filters.update(_filters(words))
+    environment.globals["_"] = words.html
+    figures = dict.fromkeys(FIGURES, "") | draw_figures(assessment, words)
     if case is not None:
-        figures["dose"] = draw_dose(case, assessment.plan.prescription_gy)
+        figures["dose"] = draw_dose(case, assessment.plan.prescription_gy, words)
     return environment.get_template("report.html.j2").render(
         a=assessment,
         css=(environment.loader.get_source(environment, "report.css")[0] if environment.loader else ""),
         figures=figures,
-        sections=SECTIONS,
-        headline=headline(assessment),
+        words=words,
+        sections=_sections(words),
+        headline=headline(assessment, words),
         main_risks=main_risks(assessment),
         assumed=[row for row in assessment.checklist if row.kind == "assumed"],
         patient_rows=_patient_rows(assessment.patient),
         status_meaning=STATUS_MEANING,
         distance=DISTANCE,
     )
+
+
+def _sections(say: Words) -> tuple[tuple[str, str], ...]:
+    """Anchor and title of each section."""
+    return (
+        ("plan", say("Plan and patient")),
+        ("dose", say("Dose")),
+        ("immune", say("Immune dose")),
+        ("window", say("Window")),
+        ("alternatives", say("Alternatives")),
+        ("toxicity", say("Toxicity")),
+        ("scores", say("Stratification")),
+        ("evidence", say("Evidence")),
+        ("parameters", say("Parameters")),
+        ("manifest", say("Manifest")),
+    )
+
+
+def _filters(say: Words) -> dict[str, Callable[..., Any]]:
+    return {
+        "sig": significant,
+        "bound": partial(_bound, say=say),
+        "maybe": partial(_maybe, say=say),
+        "either": partial(_either, say=say),
+        "plain": _plain,
+        "unit": _unit,
+        "percent": partial(percent, say=say),
+        "span": partial(percent_range, say=say),
+        "kind": _kind,
+        "shared": _shared_notes,
+    }
 
 
 def write_whole(path: Path, text: str) -> Path:
@@ -106,14 +129,19 @@ def _umask() -> int:
     return mask
 
 
-def _bound(value: float | None, is_open: bool) -> str:
+def _bound(value: float | None, is_open: bool, say: Words) -> str:
     if is_open:
-        return "open"
-    return "none" if value is None else significant(value)
+        return say("open")
+    return say("none") if value is None else significant(value)
 
 
-def _maybe(value: float | None) -> str:
-    return "not computable" if value is None else significant(value)
+def _maybe(value: float | None, say: Words) -> str:
+    return say("not computable") if value is None else significant(value)
+
+
+def _either(choices: str, say: Words) -> str:
+    """A trial's `60|66` as a reader's words."""
+    return reduce(lambda first, second: say("{first} or {second}", first=first, second=second), choices.split("|"))
 
 
 def _plain(value: float | str) -> str:

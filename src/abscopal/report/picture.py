@@ -7,6 +7,7 @@ import numpy as np
 from abscopal.dose.dicom.intake import Case
 from abscopal.dose.planes import LUNG_TO_BONE, PLANES, SHOWN_FROM, Cut, Cutter
 from abscopal.drawing import PALETTE, canvas, to_svg
+from abscopal.report.words import Words
 
 STEP = 1.5  # mm between drawn points
 LETTER: dict[str, Any] = {
@@ -19,7 +20,7 @@ LETTER: dict[str, Any] = {
 }
 
 
-def draw_dose(case: Case, prescription_gy: float) -> str:
+def draw_dose(case: Case, prescription_gy: float, say: Words) -> str:
     """CT (where there is one), dose wash and structure outlines in three planes, as SVG."""
     cutter = Cutter(case.dose, STEP, case.structures, case.ct)
     size = cutter.extent[1] - cutter.extent[0]
@@ -29,12 +30,13 @@ def draw_dose(case: Case, prescription_gy: float) -> str:
     colours = {label: PALETTE[index % len(PALETTE)] for index, label in enumerate(case.structures)}
     with canvas(8.6, heights * inches + 0.5, columns=3, width_ratios=widths) as (figure, axes):
         for axis, plane in zip(axes, PLANES, strict=True):
-            _draw(axis, cutter.cut(plane, float(cutter.hot_centre[plane.fixed])), prescription_gy, colours)
-        figure.colorbar(axes[-1].images[-1], ax=list(axes), label="dose [Gy]", shrink=0.85)
-        return to_svg(figure, "Dose in axial, coronal and sagittal planes through the centre of the high dose")
+            cut = cutter.cut(plane, float(cutter.hot_centre[plane.fixed]))
+            _draw(axis, cut, prescription_gy, colours, _title(cut, say))
+        figure.colorbar(axes[-1].images[-1], ax=list(axes), label=say("dose [Gy]"), shrink=0.85)
+        return to_svg(figure, say("Dose in axial, coronal and sagittal planes through the centre of the high dose"))
 
 
-def _draw(axis: Any, cut: Cut, prescription_gy: float, colours: dict[str, str]) -> None:
+def _draw(axis: Any, cut: Cut, prescription_gy: float, colours: dict[str, str], title: str) -> None:
     plane = cut.plane
     across, down = _edges(cut.across), _edges(cut.down)
     box = (across[0], across[1], down[1], down[0])
@@ -42,7 +44,7 @@ def _draw(axis: Any, cut: Cut, prescription_gy: float, colours: dict[str, str]) 
         axis.imshow(cut.ct, cmap="gray", vmin=LUNG_TO_BONE[0], vmax=LUNG_TO_BONE[1], extent=box)
     shown = np.ma.masked_less(cut.dose, SHOWN_FROM * prescription_gy)
     axis.imshow(shown, cmap="turbo", alpha=0.5, vmin=0, vmax=1.1 * prescription_gy, extent=box)
-    axis.set_title(f"{plane.title}, {'xyz'[plane.fixed]} = {cut.position:.0f} mm".replace("-", "−"))
+    axis.set_title(title)
     axis.set_axis_off()
     if plane.flip_down:
         axis.invert_yaxis()
@@ -50,6 +52,15 @@ def _draw(axis: Any, cut: Cut, prescription_gy: float, colours: dict[str, str]) 
         axis.text(x, y, letter, transform=axis.transAxes, **LETTER)
     for label, level in cut.filled.items():
         axis.contour(cut.across, cut.down, level, levels=[0.5], colors=[colours[label]], linewidths=0.9)
+
+
+def _title(cut: Cut, say: Words) -> str:
+    at = f"{cut.position:.0f}".replace("-", "−")
+    return {
+        "axial": say("axial, z = {position} mm", position=at),
+        "coronal": say("coronal, y = {position} mm", position=at),
+        "sagittal": say("sagittal, x = {position} mm", position=at),
+    }[cut.plane.title]
 
 
 def _edges(centres: Any) -> tuple[float, float]:

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from abscopal.drawing import PALETTE, canvas, to_svg
-from abscopal.planning.protocol import FAR, NEAR
+from abscopal.knowledge.load import load
+from abscopal.planning.protocol import FAR, NEAR, SHEET
 from abscopal.planning.sweep import Point, Sweep
+from abscopal.planning.terms.dose import MeanDose
 
 HELPERS = (NEAR, FAR)
 MOST_CURVES = 8
@@ -33,7 +35,9 @@ def draw_tradeoff(sweep: Sweep) -> str:
     places = np.arange(len(points))
     with canvas(8.2, 3.6) as (figure, axes):
         for colour, k in zip(PALETTE, range(len(sweep.terms)), strict=False):
-            start = points[0].immune[k] or 1.0
+            start = points[0].immune[k]
+            if start < load(SHEET)["least_mean"] and isinstance(sweep.terms[k], MeanDose):
+                continue  # relative to next to nothing
             axes.plot(places, [point.immune[k] / start for point in points], "o-", color=colour,
                       label=sweep.terms[k].label)  # fmt: skip
         for style, (label, values) in zip((":", "--", "-."), _costs(sweep).items(), strict=False):

@@ -1,5 +1,6 @@
 """Pictures of a patient's complications and of two plans compared, as SVG."""
 
+from collections.abc import Callable
 from typing import Any
 
 from abscopal.drawing import FAINT, INK, PALETTE, canvas, to_svg
@@ -12,8 +13,13 @@ ASSUMED = (0, (2, 1.2))
 RADIATION, IMMUNE, BOTH = PALETTE[0], PALETTE[1], INK
 
 
-def draw_summary(summary: ToxicitySummary) -> str | None:
+def draw_summary(summary: ToxicitySummary, say: Callable[..., str] = str.format) -> str | None:
     """Every complication on one logarithmic axis: radiation, immune and combined, each with its interval.
+
+    Parameters
+    ----------
+    say : callable
+        Gives a phrase and its values in the language of the page; left out, in English.
 
     Returns
     -------
@@ -33,15 +39,16 @@ def draw_summary(summary: ToxicitySummary) -> str | None:
                 at = max(row.with_interaction.probability, LEAST_SHOWN)
                 axes.plot(at, y, "D", color=IMMUNE, markersize=4, markerfacecolor="none", zorder=4)
         for colour, marker, label in (
-            (RADIATION, "o", "radiation model"), (IMMUNE, "o", "immune event rate"), (BOTH, "o", "either cause"),
-            (IMMUNE, "D", "with the interaction offset"),
+            (RADIATION, "o", say("radiation model")), (IMMUNE, "o", say("immune event rate")),
+            (BOTH, "o", say("either cause")), (IMMUNE, "D", say("with the interaction offset")),
         ):  # fmt: skip
             face = "none" if marker == "D" else colour
             axes.plot([], [], marker, color=colour, markersize=4, markerfacecolor=face, label=label)
-        axes.plot([], [], linestyle=ASSUMED, color=BOTH, label="width assumed or combined")
-        _frame(axes, rows)
+        axes.plot([], [], linestyle=ASSUMED, color=BOTH, label=say("width assumed or combined"))
+        _frame(axes, rows, say)
         figure.legend(loc="outside upper left", ncols=5)
-        return to_svg(figure, f"Probabilities of {len(rows)} complications with 95 % intervals, by cause")
+        text = say("Probabilities of {n} complications with 95 % intervals, by cause", n=len(rows))
+        return to_svg(figure, text)
 
 
 def _mark(axes: Any, part: Part | None, y: float, colour: str) -> None:
@@ -53,21 +60,23 @@ def _mark(axes: Any, part: Part | None, y: float, colour: str) -> None:
     axes.plot(max(part.probability, LEAST_SHOWN), y, "o", color=colour, markersize=4.5)
 
 
-def _frame(axes: Any, rows: list[OrganRisk]) -> None:
+def _frame(axes: Any, rows: list[OrganRisk], say: Callable[..., str]) -> None:
     axes.set_xscale("log")
     axes.set(xlim=(LEAST_SHOWN * 0.93, 1.05), ylim=(-0.6, len(rows) - 0.4))
     ticks = [f"{100 * tick:g}" if tick > LEAST_SHOWN else f"≤{100 * tick:g}" for tick in TICKS]
     axes.set_xticks(TICKS, ticks)
     axes.set_xticks([], minor=True)
-    axes.set_xlabel("probability [%]")
-    axes.set_yticks(range(len(rows)), [_name(row) for row in rows], fontsize=8)
+    axes.set_xlabel(say("probability [%]"))
+    axes.set_yticks(range(len(rows)), [_name(row, say) for row in rows], fontsize=8)
     axes.grid(visible=True, axis="x", color=FAINT)
     axes.grid(visible=False, axis="y")
 
 
-def _name(row: OrganRisk) -> str:
-    grade = f", grade {row.grade.replace('>=', '≥ ')}" if row.grade[:1] in ">5" else ""
-    return f"{row.label}{grade} ({row.organ})"
+def _name(row: OrganRisk, say: Callable[..., str]) -> str:
+    if row.grade[:1] not in ">5":
+        return f"{row.label} ({row.organ})"
+    grade = row.grade.replace(">=", "≥ ")
+    return say("{complication}, grade {grade} ({organ})", complication=row.label, grade=grade, organ=row.organ)
 
 
 def draw_comparison(comparison: ToxicityComparison) -> str | None:

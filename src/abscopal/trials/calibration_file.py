@@ -53,6 +53,18 @@ def load_calibration(folder: Path, endpoint: str) -> Calibration:
     return calibration
 
 
+def kept(endpoint: str, folder: Path | None) -> Calibration | None:
+    """The calibration of an end point already in a folder; None where there is none.
+
+    Raises
+    ------
+    InputError
+        One that was made with another immune model.
+    """
+    there = folder is not None and (folder / f"calibration-{endpoint}.npz").exists()
+    return load_calibration(folder, endpoint) if there and folder is not None else None
+
+
 def _refused(path: Path, found: str) -> InputError:
     return InputError(
         doing=f"reading the calibration {path.name}", found=found, expected="a folder written by this version",

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from abscopal.domain.errors import InputError
 from abscopal.trials.design import TrialDesign
 from abscopal.trials.design_parts import RATES
 from abscopal.trials.replicate_analysis import CURVE, STOPPED, Columns, bounds_of
@@ -54,7 +55,13 @@ def _comparison(arm: str, table: pd.DataFrame, design: TrialDesign) -> dict[str,
     rate = design.analysis.endpoint in RATES
     effect, name = ("log_odds_ratio", "odds_ratio") if rate else ("log_hr", "hazard_ratio")
     favours = table["rate_exp"] > table["rate_ctrl"] if rate else table["log_hr"] < 0
-    ratio = np.exp(np.quantile(table[effect].dropna(), [0.05, 0.5, 0.95]))
+    effects = table[effect].dropna()
+    if effects.empty:
+        raise InputError(
+            doing="summarising a virtual trial", found=f"no replicate with an event in {arm} and in its control",
+            expected="patients followed long enough for events", try_="a longer analysis.follow_up_months",
+        )  # fmt: skip
+    ratio = np.exp(np.quantile(effects, [0.05, 0.5, 0.95]))
     found: dict[str, Any] = {
         "arm": arm, name: float(ratio[1]), f"{name}_interval_90": (float(ratio[0]), float(ratio[2])),
         "p_favours_experimental": float(favours.mean()), **_power(table["won"].to_numpy(bool)),

@@ -14,8 +14,9 @@ EndPoint = Literal["PFS", "OS", "EFS", "ORR", "abscopal ORR", "pCR"]
 Spending = Literal["O'Brien-Fleming", "Pocock"]
 RATES = {"ORR", "abscopal ORR", "pCR"}
 """End points that are a share of patients; the others are times to an event."""
-Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0, le=10_000)]
+Day = Annotated[float, Field(ge=-3650, le=3650)]
 
 
 COVARIATES = ("pd_l1", "tumour_volume", "lymphocytes", "growth")
@@ -25,7 +26,7 @@ COVARIATES = ("pd_l1", "tumour_volume", "lymphocytes", "growth")
 class Part(BaseModel):
     """A part of a design: fixed once read, no unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Covariate(Part):
@@ -75,7 +76,7 @@ class Radiation(Part):
     dose_per_fraction: Annotated[float, Field(gt=0, le=40)]
     fractions: Annotated[int, Field(ge=1, le=80)]
     target: Target = "involved"
-    start_day: float = 0.0
+    start_day: Day = 0.0
 
     @property
     def days(self) -> tuple[float, ...]:
@@ -97,7 +98,7 @@ class Ici(Part):
 
     ici_class: IciClass
     anchor: Anchor = "RTstart"
-    offset_days: float = 0.0
+    offset_days: Day = 0.0
     doses: Annotated[int, Field(ge=1, le=100)] = 12
     interval_days: Positive = 21.0
 

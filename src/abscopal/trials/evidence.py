@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from abscopal.domain.errors import InputError, KnowledgeError
+from abscopal.domain.errors import AbscopalError, InputError, KnowledgeError
 from abscopal.domain.registry import unknown_name
 from abscopal.knowledge.load import load
 from abscopal.trials.checks import BLOCKING, row_flags, standard_error, standard_error_from_p
@@ -41,6 +41,16 @@ VOCABULARY: dict[str, frozenset[str]] = {
 }
 
 
+LIMITS: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(("hr", "hr_lo", "hr_hi"), (0.0, 1000.0)),
+    **dict.fromkeys(("n_experimental", "n_control"), (0.0, 1e6)),
+    **dict.fromkeys(("median_exp_months", "median_ctrl_months"), (0.0, 1200.0)),
+    **dict.fromkeys(("rate_exp", "rate_ctrl"), (0.0, 100.0)),
+    "ci_level": (50.0, 100.0),
+}
+"""Between which the numbers of a table of one's own must lie; rates may be at a limit."""
+
+
 def load_trials(path: Path | None = None) -> pd.DataFrame:
     """The trial table with what the loader derives.
 
@@ -60,13 +70,14 @@ def load_trials(path: Path | None = None) -> pd.DataFrame:
     Raises
     ------
     KnowledgeError
-        A cell outside its vocabulary, a duplicated row, or a withheld outcome that is filled.
+        A cell of the package's table outside its vocabulary, a duplicated row, or a withheld outcome that is filled.
     InputError
-        A table of your own with unknown or missing columns, or too large.
+        The same of a table of your own; one with unknown or missing columns, a cell that is no number where one
+        belongs, not there, or too large.
     """
     sheet = load(SHEET)
     table = sheet.table("trials") if path is None else read_table(path, list(sheet.table("trials").columns))
-    check_schema(table)
+    check_schema(table, KnowledgeError if path is None else InputError)
     issues = sheet.table("issues").to_dict("records")
     table["log_hr"] = np.log(table["hr"])
     errors = [_standard_error(row) for row in table.to_dict("records")]
@@ -103,6 +114,8 @@ def read_table(path: Path, columns: list[str]) -> pd.DataFrame:
         Too large, not a table, or columns that are unknown (with the close match) or missing.
     """
     doing = f"reading the trial table {path.name}"
+    if not path.is_file():
+        raise InputError(doing=doing, found="no such file", expected="a CSV table", try_="checking the path")
     if path.stat().st_size > _LARGEST_FILE:
         raise InputError(
             doing=doing, found=f"{path.stat().st_size / 1e6:.0f} MB", expected=f"at most {_LARGEST_FILE / 1e6:.0f} MB",
@@ -123,38 +136,55 @@ def read_table(path: Path, columns: list[str]) -> pd.DataFrame:
             doing=doing, found=f"no column {', '.join(missing)}", expected="every column, empty cells where unknown",
             try_="adding the heading",
         )  # fmt: skip
+    _check_numbers(table, doing)
     return table
+
+
+def _check_numbers(table: pd.DataFrame, doing: str) -> None:
+    """Every cell of a numeric column is empty or a number within its limits."""
+    for column, (low, high) in LIMITS.items():
+        cells = table[column]
+        numbers = pd.to_numeric(cells, errors="coerce")
+        wrong = cells.notna() & ~((numbers > low) & (numbers < high))
+        if column.startswith("rate_"):
+            wrong &= ~numbers.isin([low, high])
+        if wrong.any():
+            place = int(np.argmax(wrong.to_numpy()))
+            raise InputError(
+                doing=doing, found=f"'{cells.iloc[place]}' in column '{column}', line {place + 2}",
+                expected=f"a number between {low:g} and {high:g}, or nothing", try_="correcting that cell",
+            )  # fmt: skip
+        table[column] = numbers
+    if table["trial"].isna().any():
+        place = int(np.argmax(table["trial"].isna().to_numpy()))
+        raise InputError(
+            doing=doing, found=f"no trial in line {place + 2}", expected="a name in every row", try_="naming the trial"
+        )
 
 
 def _concerning(row: Mapping[Hashable, Any], issues: list[dict[Hashable, Any]]) -> list[dict[Hashable, Any]]:
     return [i for i in issues if i["trial"] == row["trial"] and i["endpoint"] in {"*", row["endpoint"]}]
 
 
-def check_schema(table: pd.DataFrame) -> None:
-    """Refuse a trial table that breaks its own rules.
+def check_schema(table: pd.DataFrame, kind: type[AbscopalError] = KnowledgeError) -> None:
+    """Refuse a trial table that breaks its own rules, with an error of the given kind."""
 
-    Raises
-    ------
-    KnowledgeError
-        As for `load_trials`.
-    """
+    def broken(found: str, expected: str) -> AbscopalError:
+        return kind(doing="reading the trial table", found=found, expected=expected, try_="correcting that row")
+
     for column, allowed in VOCABULARY.items():
         strange = sorted(set(table[column].fillna("")) - allowed)
         if strange:
-            raise _broken(f"{strange} in column '{column}'", f"one of {sorted(allowed)}")
+            raise broken(f"{strange} in column '{column}'", f"one of {sorted(allowed)}")
     if table.duplicated(["trial", "endpoint"]).any():
-        raise _broken("a trial with two rows for one endpoint", "one row per trial and endpoint")
+        raise broken("a trial with two rows for one endpoint", "one row per trial and endpoint")
     withheld = table.loc[table["pool"] == "holdout", list(OUTCOMES)]
     if withheld.notna().to_numpy().any():
-        raise _broken("an outcome in a held-out row", "every outcome cell of a held-out row empty")
+        raise broken("an outcome in a held-out row", "every outcome cell of a held-out row empty")
     limits = table.loc[table["hr_lo"].notna()]
     ordered = (limits["hr_lo"] < limits["hr"]) & (limits["hr"] < limits["hr_hi"]) & limits["ci_level"].notna()
     if not ordered.all():
-        raise _broken(f"{list(limits.loc[~ordered, 'trial'])}", "0 < hr_lo < hr < hr_hi and a ci_level")
-
-
-def _broken(found: str, expected: str) -> KnowledgeError:
-    return KnowledgeError(doing="reading the trial table", found=found, expected=expected, try_="correcting that row")
+        raise broken(f"{list(limits.loc[~ordered, 'trial'])}", "0 < hr_lo < hr < hr_hi and a ci_level")
 
 
 def select(
@@ -167,6 +197,7 @@ def select(
     disease: str | None = None,
     without_disease: str | None = None,
     without_flag: str | None = None,
+    table: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Poolable rows: one effect per trial, never a withheld, retracted or overlapping one.
 
@@ -180,6 +211,8 @@ def select(
         `"add_ici"` leaves out trials where the ICI replaces another drug.
     timing, eni, disease, without_disease, without_flag : str, optional
         Filters on the derived columns, on the table's own disease label, and on a flag.
+    table : DataFrame, optional
+        As from `load_trials`; the package's unless given.
     """
     endpoints = (endpoint,) if isinstance(endpoint, str) else endpoint
     for name in endpoints:
@@ -187,7 +220,7 @@ def select(
             raise unknown_name("selecting trials", name, sorted(VOCABULARY["endpoint"]))
     if timing is not None and timing not in get_args(Timing):
         raise unknown_name("selecting trials", timing, list(get_args(Timing)))
-    table = load_trials()
+    table = load_trials() if table is None else table
     keep = table["poolable"] & table["endpoint"].isin(endpoints) & (table["pool"] == pool)
     equal = {"comparison_type": comparison_type, "timing": timing, "eni": eni, "disease": disease}
     for column, wanted in equal.items():

@@ -174,10 +174,17 @@ def bubble(rows: pd.DataFrame) -> Figure:
         return Figure("bubble", to_svg(figure, f"Bubble plot of {len(rows)} hazard ratios by timing"), data)
 
 
-def evidence_map() -> Figure:
-    """All trials by disease and timing of the ICI; colour is the dose per fraction, fill whether a result is known."""
-    table = load_trials().drop_duplicates("trial")
-    result = load_trials().groupby("trial")[["hr", "rate_exp", "median_exp_months"]].count().sum(axis=1) > 0
+def evidence_map(rows: pd.DataFrame | None = None) -> Figure:
+    """All trials by disease and timing of the ICI; colour is the dose per fraction, fill whether a result is known.
+
+    Parameters
+    ----------
+    rows : DataFrame, optional
+        As from `load_trials`; the package's unless given.
+    """
+    rows = load_trials() if rows is None else rows
+    table = rows.drop_duplicates("trial")
+    result = rows.groupby("trial")[["hr", "rate_exp", "median_exp_months"]].count().sum(axis=1) > 0
     dose = table["dose_per_fraction_gy"].astype(str).str.extract(r"([\d.]+)", expand=False).astype(float)
     data = pd.DataFrame({
         "trial": table["trial"], "disease": table["disease"], "timing": table["timing"], "dose_per_fraction_gy": dose,

@@ -43,12 +43,18 @@ class Flow:
         return [*steps, f"= {len(self.included)} pooled"]
 
 
-def flow(endpoint: str | tuple[str, ...] = "OS", pool: Literal["ici", "rt"] = "ici", **filters: Any) -> Flow:
+def flow(
+    endpoint: str | tuple[str, ...] = "OS",
+    pool: Literal["ici", "rt"] = "ici",
+    *,
+    table: pd.DataFrame | None = None,
+    **filters: Any,
+) -> Flow:
     """What `select(endpoint=..., pool=..., **filters)` pools, and what it leaves out for which reason.
 
     Parameters
     ----------
-    endpoint, pool, filters
+    endpoint, pool, table, filters
         As in `evidence.select`.
 
     Raises
@@ -57,8 +63,8 @@ def flow(endpoint: str | tuple[str, ...] = "OS", pool: Literal["ici", "rt"] = "i
         An unknown end point or timing.
     """
     endpoints = (endpoint,) if isinstance(endpoint, str) else endpoint
-    chosen = select(endpoint=endpoint, pool=pool, **filters)
-    table = load_trials()
+    table = load_trials() if table is None else table
+    chosen = select(endpoint=endpoint, pool=pool, table=table, **filters)
     rows = table.loc[table["endpoint"].isin(endpoints)]
     keys = set(zip(chosen["trial"], chosen["endpoint"], strict=True))
     out: dict[str, list[str]] = {}

@@ -1,5 +1,6 @@
 """Design mode: what changing one or two features of a trial does to its chance of success."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -41,7 +42,8 @@ def sweep(
     design : TrialDesign
     values : mapping
         Of `FEATURES` to the values tried. `dose_per_fraction` keeps the number of fractions at the same
-        biologically effective dose with α/β 10 Gy, to the nearest whole fraction. [Gy]
+        biologically effective dose with α/β 10 Gy, to the nearest whole fraction [Gy]; `patients` keeps the planned
+        events per patient; `ici_start` is the first dose after its anchor. [day]
     replicates : int
         Of each combination.
     out : Path, optional
@@ -76,8 +78,11 @@ def varied(design: TrialDesign, chosen: Mapping[str, Any]) -> TrialDesign:
     """The design with some features replaced, checked again as a whole."""
     content: dict[str, Any] = design.model_dump(mode="json")
     for name, value in chosen.items():
+        if name != "target":
+            _check_number(name, value)
+    for name, value in chosen.items():
         if name == "patients":
-            content["population"]["n"] = int(value)
+            _size(content, int(value))
         elif name == "ici_start":
             _start(content, float(value))
         else:
@@ -85,6 +90,24 @@ def varied(design: TrialDesign, chosen: Mapping[str, Any]) -> TrialDesign:
                 if arm["radiation"] is not None:
                     _radiation(arm["radiation"], name, value)
     return parse_design(content, design.title or "swept design")
+
+
+def _check_number(name: str, value: Any) -> None:
+    number = float(value)
+    if math.isfinite(number) and (number > 0 or name == "ici_start"):
+        return
+    raise InputError(
+        doing="sweeping a trial design", found=f"{name}={value:g}",
+        expected="a finite number" + ("" if name == "ici_start" else " above 0"), try_=f"{name}=1,2",
+    )  # fmt: skip
+
+
+def _size(content: dict[str, Any], patients: int) -> None:
+    """Planned events keep their share of the patients: a larger trial waits for more of them."""
+    before, events = content["population"]["n"], content["analysis"]["events"]
+    content["population"]["n"] = patients
+    if events is not None:
+        content["analysis"]["events"] = max(5, round(events * patients / before))
 
 
 def _start(content: dict[str, Any], day: float) -> None:

@@ -17,7 +17,7 @@ from abscopal.trials.layer_file import layer_sets
 from abscopal.trials.lesions import best_response, progression_month
 from abscopal.trials.population_layer import relative_burden
 from abscopal.trials.response import Library, respond
-from abscopal.trials.response_layer import expected_rates, is_fitted, response_sets
+from abscopal.trials.response_layer import LAYER_DRAWS, expected_rates, is_fitted, response_sets
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -91,24 +91,26 @@ def make_pool(
     patients: int,
     seed: int,
     out: Path | None,
-    workers: int | None,
-    cluster: "Client | str | None",
+    cluster: "Client | None",
 ) -> tuple[PatientPool, dict[int, Library]]:
     """The pool of a design, and what each arm does to its patients at each kill factor."""
     sets = {name: layer_sets(name) for name in _LAYERS}
     factors = dict(enumerate(load(SHEET).vector("kill_factors")))
     needed = [place for place in factors if (sets["PFS"]["factor"] == place).any()]
 
-    def simulated(factor: float, name: str) -> Library:
+    def simulated(factor: float, name: str, own_draws: int = draws) -> Library:
         return respond(
-            design, draws=draws, patients=patients, seed=seed, kill_factor=factor, workers=workers, cluster=cluster,
+            design, draws=own_draws, patients=patients, seed=seed, kill_factor=factor, cluster=cluster,
             out=None if out is None else out / name,
         )  # fmt: skip
+
+    def response(scale: float, place: int) -> Library:
+        return simulated(scale, f"responses-{place}", LAYER_DRAWS)
 
     libraries = {place: simulated(factors[place], f"patients-{place}") for place in needed}
     fitted = is_fitted(design)
     rate = design.analysis.endpoint in RATES
-    rates = expected_rates(design, lambda scale, place: simulated(scale, f"responses-{place}")) if fitted else {}
+    rates = expected_rates(design, response) if fitted else {}
     if fitted:
         sets["response"] = response_sets()
     pool = PatientPool(

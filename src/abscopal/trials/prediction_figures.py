@@ -46,7 +46,7 @@ def ablation(table: pd.DataFrame, endpoint: str) -> Figure:
             axes.plot(row["carried"], place, "o", color=colour, markersize=4)
         axes.axvline(0.0, color=INK, linewidth=0.8)
         axes.set_yticks(range(len(rows)), [f"{row['trial']}: {row['feature']}" for row in rows], fontsize=7)
-        axes.set(xlabel=f"simulated {endpoint} ln hazard ratio carried (90 %); below 0 favours the experimental arm",
+        axes.set(xlabel=f"simulated {endpoint} ln hazard ratio carried (90 %)",
                  ylim=(-0.7, len(rows) - 0.3))  # fmt: skip
         axes.grid(visible=False, axis="y")
         return Figure("ablation", to_svg(figure, f"{endpoint} ln hazard ratio carried by features of trials"), table)

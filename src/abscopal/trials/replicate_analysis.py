@@ -38,16 +38,15 @@ def analyse_times(design: TrialDesign, people: Enrolled) -> Columns:
     months = death if design.analysis.endpoint == "OS" else np.minimum(_assessed(design, people), death)
     total = planned_events(design)
     ends = _Ends(months, _cut(design, people, months, total))
-    parts, cuts = [], []
+    parts = []
     for k in range(1, len(design.compared)):
         cut, stopped, bound = _decided(design, people, ends, total, k)
         part = _compared(design, people, months, cut, k)
         crossed = (part["p"] < alpha_of(design)) if bound is None else (np.abs(part["z"]) >= bound)
         won = (crossed & (part["log_hr"] < 0) & (stopped != 1)) | (stopped == 2)
         parts.append(part | {"stopped": stopped, "won": won, "months": cut})
-        cuts.append(cut)
     table: Columns = {name: np.stack([part[name] for part in parts], axis=1) for name in parts[0] if name != "z"}
-    return table | _tracks(design, people, months, np.max(cuts, axis=0))
+    return table | _tracks(design, people, ends)
 
 
 def alpha_of(design: TrialDesign) -> float:
@@ -145,10 +144,10 @@ def _compared(design: TrialDesign, people: Enrolled, months: FloatArray, cut: Fl
     }  # fmt: skip
 
 
-def _tracks(design: TrialDesign, people: Enrolled, months: FloatArray, cut: FloatArray) -> Columns:
-    """Survival and numbers at risk by replicate, arm (control first) and month."""
-    time, event = _followed(people, months, cut)
-    within = people.entry < cut[:, None]
+def _tracks(design: TrialDesign, people: Enrolled, ends: _Ends) -> Columns:
+    """Survival and numbers at risk by replicate, arm (control first) and month, as if no look had ended the trial."""
+    time, event = _followed(people, ends.months, ends.cut)
+    within = people.entry < ends.cut[:, None]
     survival, risk = [], []
     for t, e, arm, entered in zip(time, event, people.arm, within, strict=True):
         sides = [(arm == k) & entered for k in range(len(design.compared))]

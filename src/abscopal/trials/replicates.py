@@ -7,9 +7,8 @@ workers or number of replicates changes a bit of any replicate.
 import hashlib
 import json
 import pickle
-import tempfile
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +38,7 @@ CHUNK = 4 * BLOCK
 WHAT = "replicates"
 """How progress names this work."""
 _CURVES = {"survival", "at_risk"}
+_CODE = ("enrol", "interim", "population_layer", "replicate_analysis", "replicates", "response_layer", "survival")
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Task:
             return analyse_times(design, enrol(design, pool, BLOCK, rng, self.null))
         if not pool.rates:
             return self._uncalibrated(pool, rng)
-        rates = drawn_rates(pool.rates, pool.sets["response"], pool.draws, BLOCK, rng)
+        rates = drawn_rates(pool.rates, pool.sets["response"], BLOCK, rng)
         arm = dealt(design, design.population.n, BLOCK, rng)
         own = np.zeros_like(arm) if self.null else arm
         return analyse_rates(design, rng.random(arm.shape) < rates[own, np.arange(BLOCK)[:, None]], arm)
@@ -74,6 +74,20 @@ class Task:
         return {name: np.concatenate([block[name] for block in blocks])[: last - first] for name in blocks[0]}
 
 
+def check_chunk(chunk: int | None) -> None:
+    """Refuse a chunk that does not hold whole blocks of replicates.
+
+    Raises
+    ------
+    InputError
+    """
+    if chunk is not None and (chunk < BLOCK or chunk % BLOCK):
+        raise InputError(
+            doing="cutting replicates into chunks", found=f"chunks of {chunk}", expected=f"a multiple of {BLOCK}",
+            try_=str(max(BLOCK, round(chunk / BLOCK) * BLOCK)),
+        )  # fmt: skip
+
+
 def compute_replicates(
     task: Task,
     pool: PatientPool,
@@ -82,8 +96,7 @@ def compute_replicates(
     out: Path | None = None,
     identity: dict[str, Any] | None = None,
     chunk: int | None = None,
-    workers: int | None = None,
-    cluster: "Client | str | None" = None,
+    cluster: "Client | None" = None,
 ) -> Columns:
     """All replicates, arrays of shape (replicates, comparisons) and curves (replicates, arms, months).
 
@@ -97,37 +110,30 @@ def compute_replicates(
     identity : dict, optional
         What else the result depends on.
     chunk : int, optional
-        Replicates stored together, a multiple of `BLOCK`.
-    workers, cluster
-        As in `simulate_population`; a cluster needs `out`.
+        Replicates stored together, as checked by `check_chunk`.
+    cluster : distributed.Client, optional
+        Needs `out`, on a file system that driver and workers share.
 
     Raises
     ------
     InputError
-        A chunk that does not hold whole blocks; a folder with replicates of another trial.
+        A folder with replicates of another trial.
     """
-    if chunk is not None and (chunk < BLOCK or chunk % BLOCK):
-        raise InputError(
-            doing="cutting replicates into chunks", found=f"chunks of {chunk}", expected=f"a multiple of {BLOCK}",
-            try_=str(max(BLOCK, round(chunk / BLOCK) * BLOCK)),
-        )  # fmt: skip
-    if out is None and not workers and cluster is None:
+    if out is None:
         edges = [(first, min(first + BLOCK, replicates)) for first in range(0, replicates, BLOCK)]
         parts = [task.rows(pool, *edge) for edge in track(edges, WHAT)]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    with tempfile.TemporaryDirectory(prefix="abscopal-") as folder:
-        place = out or Path(folder)
-        place.mkdir(parents=True, exist_ok=True)
-        file = place / "pool.npz"
-        pool.write(file)
-        digest = _digest(pool)
-        store = _store(place / f"replicates-{replicates}.zarr", task, pool, replicates, chunk,
-                       (identity or {}) | {"pool": digest})  # fmt: skip
-        blob = pickle.dumps((task, str(file.resolve()), digest, store.about["id"]))
-        fill_store(store, blob, lambda first, last: (first, last), what=WHAT, compute=compute_chunk_of_replicates,
-                   workers=workers, cluster=cluster)  # fmt: skip
-        held = store.dataset()
-        return {name: held[name].values for name in store.names}
+    out.mkdir(parents=True, exist_ok=True)
+    file = out / "pool.npz"
+    pool.write(file)
+    digest = _digest(pool)
+    store = _store(out / f"replicates-{replicates}.zarr", task, pool, replicates, chunk,
+                   (identity or {}) | {"pool": digest})  # fmt: skip
+    blob = pickle.dumps((task, str(file.resolve()), digest, store.about["id"]))
+    fill_store(store, blob, lambda first, last: (first, last), what=WHAT, compute=compute_chunk_of_replicates,
+               cluster=cluster)  # fmt: skip
+    held = store.dataset()
+    return {name: held[name].values for name in store.names}
 
 
 def compute_chunk_of_replicates(path: Path, blob: bytes, own: tuple[int, int], number: int, threads: int) -> None:
@@ -170,7 +176,7 @@ def _store(
     """The store to go on with, or a new one."""
     own = {
         "design": hashlib.sha256(task.design.model_dump_json().encode()).hexdigest(), "seed": task.seed,
-        "null": task.null, "version": __version__, "device": device_name(), **identity,
+        "null": task.null, "code": f"abscopal {__version__}, {_code_digest()}", "device": device_name(), **identity,
     }  # fmt: skip
     if path.exists():
         store = ChunkStore(path)
@@ -181,6 +187,15 @@ def _store(
         store = ChunkStore.create(path, template, replicates, chunk or CHUNK, own, fixed)
     store.require(own, chunk, mixed_devices=False)
     return store
+
+
+@cache
+def _code_digest() -> str:
+    """sha256 of the code that makes replicates: another version of it may give other ones."""
+    total = hashlib.sha256()
+    for name in _CODE:
+        total.update((Path(__file__).parent / f"{name}.py").read_bytes())
+    return total.hexdigest()
 
 
 def _digest(pool: PatientPool) -> str:

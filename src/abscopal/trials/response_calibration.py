@@ -18,11 +18,11 @@ from abscopal.knowledge.load import load
 from abscopal.trials.design_parts import SHEET
 from abscopal.trials.known_designs import design_of
 from abscopal.trials.response import respond
-from abscopal.trials.response_layer import ENDPOINT, response_rows, simulated_share
+from abscopal.trials.response_layer import ENDPOINT, LAYER_DRAWS, response_rows, simulated_share
 
 FloatArray = NDArray[np.float64]
-DRAWS, PATIENTS = 40, 100
-"""Parameter sets, and virtual patients of each, behind one simulated share of responders."""
+PATIENTS = 100
+"""Virtual patients of each parameter set behind one simulated share of responders."""
 EXPONENTS = np.linspace(0.0, 3.0, 31)
 SPREADS = np.linspace(0.01, 1.5, 16)
 SETS = 200
@@ -104,8 +104,8 @@ def calibrate_response() -> ResponseCalibration:
     grids = []
     for trial in track(list(rows["trial"]), "trials with responses outside the field"):
         design = design_of(trial, ENDPOINT)
-        grids.append([simulated_share(respond(design, draws=DRAWS, patients=PATIENTS, kill_factor=10**scale), design)
-                      for scale in scales])  # fmt: skip
+        shrunk = (respond(design, draws=LAYER_DRAWS, patients=PATIENTS, kill_factor=10**scale) for scale in scales)
+        grids.append([simulated_share(library, design) for library in shrunk])
     odds = logit(np.array(grids))  # (j, scales, arms, draws)
     counts: tuple[Counts, ...] = tuple(
         (int(row["responders_exp"]), int(row["n_experimental"]), int(row["responders_ctrl"]), int(row["n_control"]))

@@ -30,6 +30,8 @@ from abscopal.trials.response import Library
 FloatArray = NDArray[np.float64]
 RESPONSE_SHEET = "trials/response_layer"
 ENDPOINT = "abscopal ORR"
+LAYER_DRAWS = 40
+"""Parameter sets of the immune model that the layer weighs; its sets name them by place."""
 
 
 def response_rows() -> pd.DataFrame:
@@ -101,12 +103,10 @@ def expected_rates(design: TrialDesign, simulated: Callable[[float, int], Librar
     return {place: simulated_share(simulated(10 ** scales[place], place), design) for place in places}
 
 
-def drawn_rates(
-    rates: Mapping[int, FloatArray], sets: pd.DataFrame, draws: int, size: int, rng: np.random.Generator
-) -> FloatArray:
+def drawn_rates(rates: Mapping[int, FloatArray], sets: pd.DataFrame, size: int, rng: np.random.Generator) -> FloatArray:
     """True rates of replicates by arm, control first, shape (arms, size). [1]."""
     own = sets.iloc[rng.integers(len(sets), size=size)]
-    odds = logit(np.stack([rates[place][:, draw % draws]
+    odds = logit(np.stack([rates[place][:, draw]
                            for place, draw in zip(own["place"], own["draw"], strict=True)], axis=1))  # fmt: skip
     noise = rng.standard_normal(odds.shape) * own["spread"].to_numpy()
     base = odds[0] + noise[0]

@@ -153,6 +153,15 @@ def summarise(scored: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
+def verdict(summary: pd.DataFrame) -> str:
+    """Whether the mechanistic layer gains over the pooled mean by more than twice the standard error, in words."""
+    row = summary.set_index("predictor").loc["mechanism and constant"]
+    gain = f"mechanism and constant: {row['gap']:+.2f} ± {row['gap_se']:.2f} log score a trial over the pooled mean"
+    if row["gap"] > 2 * row["gap_se"]:
+        return f"{gain}: more than its noise"
+    return f"{gain}: worse by more than its noise" if row["gap"] < -2 * row["gap_se"] else f"{gain}: no gain is shown"
+
+
 def forecast_new(calibration: Calibration, expected: FloatArray, trial: str) -> dict[str, Forecast]:
     """Every predictor's forecast of a trial that is not in the calibration."""
     table = load_trials()

@@ -1,5 +1,8 @@
 """Virtual trials: many replicates of one design, each with its own model, patients and chance."""
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,11 +11,12 @@ import pandas as pd
 
 from abscopal.domain.errors import InputError
 from abscopal.domain.manifest import Manifest, make_manifest
+from abscopal.simulation.cluster import connected
 from abscopal.trials.benefit import who_gained
 from abscopal.trials.characteristics import curves, replicate_table, summarise
 from abscopal.trials.design import TrialDesign
 from abscopal.trials.patient_pool import make_pool
-from abscopal.trials.replicates import Task, compute_replicates
+from abscopal.trials.replicates import Task, check_chunk, compute_replicates
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -88,12 +92,14 @@ def run_trial(
         raise InputError(
             doing="running a virtual trial", found=f"{replicates} replicates", expected="1 or more", try_="500"
         )
-    pool, libraries = make_pool(design, draws, patients, seed, out, workers, cluster)
-    provenance = next(iter(libraries.values())).provenance
-    columns = compute_replicates(
-        Task(design, seed, null), pool, replicates, out=out, identity={"provenance": provenance}, chunk=chunk,
-        workers=workers, cluster=cluster,
-    )  # fmt: skip
+    check_chunk(chunk)
+    with _place(out, workers, cluster) as (folder, client):
+        pool, libraries = make_pool(design, draws, patients, seed, folder, client)
+        provenance = next(iter(libraries.values())).provenance
+        columns = compute_replicates(
+            Task(design, seed, null), pool, replicates, out=folder, identity={"provenance": provenance}, chunk=chunk,
+            cluster=client,
+        )  # fmt: skip
     table = replicate_table(design, columns)
     manifest = make_manifest(
         command="abscopal trials simulate",
@@ -103,3 +109,25 @@ def run_trial(
     )
     summary = summarise(design, table, provenance)
     return TrialResult(design, table, summary, curves(design, columns), who_gained(design, pool, libraries), manifest)
+
+
+@contextmanager
+def _place(
+    out: Path | None, workers: int | None, cluster: "Client | str | None"
+) -> Iterator[tuple[Path | None, "Client | None"]]:
+    """Folder and workers, one set of them for the patients and the replicates; neither is needed."""
+    if workers and cluster is not None:
+        raise InputError(
+            doing="choosing where to run a virtual trial", found=f"{workers} workers and a cluster",
+            expected="local workers, or a cluster", try_="one of the two",
+        )  # fmt: skip
+    if cluster is not None and out is None:
+        raise InputError(
+            doing="choosing where to run a virtual trial", found="a cluster, but no place for its results",
+            expected="a folder on a file system that the driver and all workers see", try_="out=... or --out",
+        )  # fmt: skip
+    if not workers and cluster is None:
+        yield out, None
+        return
+    with tempfile.TemporaryDirectory(prefix="abscopal-") as folder, connected(cluster, workers) as client:
+        yield out or Path(folder), client

@@ -15,11 +15,12 @@ from typer.models import ArgumentInfo
 from abscopal.domain.errors import InputError
 
 KINDS: dict[Any, str] = {bool: "flag", int: "integer", float: "number", str: "text", Path: "file"}
-CASES = {"case", "first", "second"}
-"""Parameters that take a plan."""
+PLACES = {"case": "case", "first": "case", "second": "case", "plans": "job"}
+"""Parameters that take an uploaded case, or the folder that an earlier job filled."""
 SHELL_ONLY = {
     "out", "as_json", "frame_mismatch", "example", "schema", "latex", "cluster", "workers", "volumes", "flows",
     "chunk_size", "resume", "calibration", "cards",
+    "weights", "into_study", "example_words",
 }  # fmt: skip
 """Output, formats that only print, folders of earlier runs, and what reaches beyond this process."""
 Words = list[str]
@@ -121,7 +122,7 @@ def words(view: View, app: typer.Typer, values: Mapping[str, Any]) -> Words:
     Parameters
     ----------
     values : mapping of str to str, number, bool or list
-        By field name; files and cases as `@file/ID` and `@case/ID`.
+        By field name; files, cases and jobs as `@file/ID`, `@case/ID` and `@job/ID`.
 
     Raises
     ------
@@ -156,6 +157,8 @@ def shown(argv: Sequence[str]) -> str:
             value = "CASE"
         elif value.startswith("@file/"):
             value = f"FILE{Path(value).suffix}"
+        elif value.startswith("@job/"):
+            value = "PLANS"
         elif value.startswith("@out"):
             value = f"OUT{value.removeprefix('@out')}"
         text.append(f"{option}{mark}{value!r}" if set(value) & set(" ;&|'\"") else f"{option}{mark}{value}")
@@ -200,7 +203,7 @@ def _kind(name: str, annotation: Any) -> tuple[str, bool, tuple[str, ...]]:
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         return "choice", False, tuple(str(one.value) for one in annotation)
     kind = KINDS.get(annotation, "text")
-    return ("case" if kind == "file" and name in CASES else kind), False, ()
+    return (PLACES.get(name, kind) if kind in {"file", "text"} else kind), False, ()
 
 
 def _words(view: View, field: Field, value: Any) -> Words:
@@ -216,8 +219,8 @@ def _words(view: View, field: Field, value: Any) -> Words:
 def _text(view: View, field: Field, value: Any) -> str:
     """One value as a word, if the field may have it."""
     label = field.name.replace("_", " ")
-    if field.kind in {"case", "file"} and not str(value).startswith(f"@{field.kind}/"):
-        raise _refused(view, f"a {label} that was not uploaded", f"an uploaded {field.kind}")
+    if field.kind in {"case", "file", "job"} and not str(value).startswith(f"@{field.kind}/"):
+        raise _refused(view, f"a {label} that is not this session's", f"a {field.kind} of this session")
     if field.kind == "choice" and value not in field.choices:
         raise _refused(view, f"{label} {value!r:.40}", "one of " + ", ".join(field.choices))
     if field.kind in {"integer", "number"}:

@@ -173,6 +173,7 @@ class Jobs:
         option, mark, value = word.rpartition("=") if word.startswith("--") else ("", "", word)
         look: dict[str, Callable[[str], Path | None]] = {
             "@case/": lambda name: self._case_folder(job, name),
+            "@job/": lambda name: self._job_folder(job, name),
             "@file/": lambda name: self._shelf.file(job.owner, name),
             OUT: lambda name: self.folder(job) / name.lstrip("/"),
         }
@@ -182,12 +183,16 @@ class Jobs:
                 if path is None:
                     raise InputError(
                         doing="starting a job",
-                        found="a case or table that is no longer here",
-                        expected="one that was uploaded since the server started",
-                        try_="uploading it again",
+                        found="a case, table or result that is no longer here",
+                        expected="one of this session, uploaded since the server started",
+                        try_="uploading it, or running what made it, again",
                     )
                 return f"{option}{mark}{path}"
         return word
+
+    def _job_folder(self, job: Job, other: str) -> Path | None:
+        found = self.get(job.owner, other)
+        return self.folder(found) if found is not None and found.state == "done" else None
 
     def _case_folder(self, job: Job, case_id: str) -> Path | None:
         held = self._shelf.case(job.owner, case_id)

@@ -96,6 +96,38 @@ VIEWS: dict[str, View] = {
             ("stratify", "validate"),
         ),
         View(
+            "Planning",
+            "Make plans",
+            "A reference plan and plans that spare the immune system at the same coverage, to navigate between. Takes "
+            "minutes; needs pip install 'abscopal[planning]'.",
+            ("plan", "make"),
+        ),
+        View(
+            "Planning",
+            "Compare plans",
+            "Plans at equal coverage and equal tumour BED: dose, lymphocytes, complications, window.",
+            ("plan", "compare"),
+        ),
+        View(
+            "Planning",
+            "Fractionations",
+            "Every number of fractions planned at one tumour BED, and what no other plan and schedule beats.",
+            ("plan", "fractionation"),
+        ),
+        View(
+            "Planning",
+            "Export as DICOM",
+            "A plan, or a mix of plans, as RTDOSE, RTSTRUCT and RTPLAN, marked as research and not for treatment.",
+            ("plan", "export"),
+            "dicom",
+        ),
+        View(
+            "Planning",
+            "Predict a dose",
+            "Dose of a head-and-neck case before it is planned, and what it would mean for the immune system.",
+            ("plan", "predict"),
+        ),
+        View(
             "Trials",
             "Evidence",
             "The randomised evidence, pooled, with heterogeneity, contrasts, influence and what is missing.",

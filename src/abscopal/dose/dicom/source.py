@@ -21,6 +21,9 @@ COPIED: Mapping[str, str] = {
     "patient_sex": "PatientSex",
     "birth_date": "PatientBirthDate",
     "study_id": "StudyID",
+    "date": "StudyDate",
+    "time": "StudyTime",
+    "description": "StudyDescription",
 }
 
 

@@ -73,6 +73,8 @@ def error_figure(errors: Mapping[str, Sequence[DoseArray]]) -> Figure:
         axes.axvline(0.0, color=INK, linewidth=0.8)
         axes.set(xlabel="predicted less planned dose [Gy]", ylabel=f"voxels per {BIN_GY:g} Gy [%]; ends: all beyond")
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("")
         axes.legend(loc="upper right")
         return Figure("dose_error", to_svg(figure, "Distribution of voxel dose errors"), data)
 

@@ -5,6 +5,8 @@ import { columnMapping } from "./columns.js";
 import { el, showProblem } from "./dom.js";
 import { follow } from "./job.js";
 
+const MAKES_PLANS = "plan-make";
+
 export async function show(page, { views, about }) {
   if (views.length === 1) return showOne(page, views[0], about);
   const place = el("div", {});
@@ -58,8 +60,9 @@ async function control(field, context) {
   const help = el("span", { class: "help", id: `${id}-help` }, field.help);
   const label = el("label", { for: id }, field.label + (field.required ? " (needed)" : field.many ? " (separated by commas)" : ""), help);
   const given = { id, "aria-describedby": `${id}-help` };
-  if (field.default !== null && field.kind !== "case" && field.kind !== "file") context.values[field.name] = field.default;
+  if (field.default !== null && !["case", "file", "job"].includes(field.kind)) context.values[field.name] = field.default;
   const set = (value) => context.set(value === "" ? null : value);
+  if (field.kind === "job") return el("div", {}, label, await jobChoice(given, context, field));
   if (field.kind === "case") return el("div", {}, label, caseChoice(given, context, field));
   if (field.kind === "file") return el("div", {}, label, ...fileChoice(given, context, field));
   if (field.kind === "choice") {
@@ -75,6 +78,14 @@ async function control(field, context) {
     min: field.minimum === undefined ? null : String(field.minimum ?? ""), max: field.maximum === undefined ? null : String(field.maximum ?? ""),
     step: field.kind === "integer" ? "1" : "any", onchange: (e) => set(read(e.target.value)),
   }));
+}
+
+async function jobChoice(given, { set, values }, field) {
+  const done = (await get("/api/jobs")).filter((job) => job.view === MAKES_PLANS && job.state === "done");
+  if (!done.length) return el("p", {}, "No plans yet. Make some first.");
+  values[field.name] = `@job/${done[0].id}`;
+  return el("select", { ...given, onchange: (e) => set(e.target.value) },
+    done.map((job) => el("option", { value: `@job/${job.id}` }, `${new Date(1000 * job.created).toLocaleTimeString()}: ${job.command}`)));
 }
 
 function caseChoice(given, { cases, set, values }, field) {
