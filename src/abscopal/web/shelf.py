@@ -23,7 +23,7 @@ from abscopal.dose.planes import Cutter
 from abscopal.web.settings import Settings
 
 PICTURE_STEP = 2.0  # mm between the points of a plane
-SUFFIXES = (".csv", ".toml", ".json", ".skops")
+SUFFIXES = (".csv", ".toml", ".json", ".skops", ".xml", ".omex")
 FILE_BYTES = 50 * 1024**2
 HELD = "held-"  # folders of what sessions brought: held-PROCESS-…
 

@@ -184,6 +184,13 @@ VIEWS: dict[str, View] = {
             ("interchange", "export"),
             "experiment.omex",
         ),
+        View(
+            "Interchange",
+            "Model in",
+            "A model of others (SBML) solved here, or the experiment of a COMBINE archive carried out and compared.",
+            ("interchange", "run"),
+            "course.csv",
+        ),
     )
 }
 

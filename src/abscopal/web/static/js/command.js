@@ -105,7 +105,7 @@ function fileChoice(given, { about, set, setOther, takes }, field) {
     return kept.file;
   };
   const suffix = (file) => file.name.slice(file.name.lastIndexOf("."));
-  const picker = el("input", { ...given, type: "file", accept: ".csv,.toml,.json,.skops", multiple: field.many, onchange: async (e) => {
+  const picker = el("input", { ...given, type: "file", accept: ".csv,.toml,.json,.skops,.xml,.omex", multiple: field.many, onchange: async (e) => {
     const kept = [];
     for (const file of e.target.files) kept.push(await upload(file, suffix(file)).catch(() => null));
     if (field.many) set(kept.filter(Boolean));
