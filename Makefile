@@ -42,8 +42,8 @@ DEEP := .venv-deep
 $(DEEP)/.ready: $(VENV)/.dev
 	$(PYTHON) -m venv $(DEEP)
 	$(DEEP)/bin/python -m pip install --quiet '$(TORCH)' 'safetensors>=0.4'
-	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])' \
-		> $$($(DEEP)/bin/python -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')/borrowed.pth
+	$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
+		> $$($(DEEP)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/borrowed.pth
 	@touch $@
 
 test-deep: $(DEEP)/.ready      ## the dose prediction network, trained for a few seconds on a processor

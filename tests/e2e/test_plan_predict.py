@@ -58,6 +58,8 @@ def test_predict_writes_dose_figures_and_what_it_means(
     assert 55 < d95 < 75
     assert any("RightParotid is not contoured" in flag for flag in found["flags"])
     assert "Lungs" in found["edric_not_computable"]
+    assert 50 < found["elective_target_mean_gy"] < 65
+    assert 0 < found["edric_body_terms_gy"] < 5
     assert found["versus_plan"]["dose_score_gy"] > 1
     assert set(found["files"]) == {path.name for path in out.iterdir()}
     with np.load(out / "predicted_dose.npz", allow_pickle=False) as stored:

@@ -179,10 +179,11 @@ def _summary(
     placed: "PlacedAnatomy", prediction: "Prediction", structures: Any, fractions: int
 ) -> dict[str, Any]:  # fmt: skip
     from abscopal.domain.manifest import RESEARCH_USE
-    from abscopal.planning.prediction.immune import predicted_immune_dose
+    from abscopal.planning.prediction.immune import immune_figures, predicted_immune_dose
     from abscopal.planning.prediction.scores import dvh_metrics
 
     immune = predicted_immune_dose(structures, placed.dose_grid(prediction.dose), fractions)
+    rough = immune_figures(prediction.dose * placed.scale, placed.anatomy, fractions)
     return {
         "predictor": prediction.by, "status": "predicted, not planned", "flags": list(prediction.flags),
         "prescribed_gy": dict(placed.prescribed),
@@ -190,6 +191,8 @@ def _summary(
             {"structure": structure, "metric": metric, "value": value}
             for (structure, metric), value in dvh_metrics(prediction.dose * placed.scale, placed.anatomy).items()
         ],
+        "elective_target_mean_gy": rough.elective_mean,
+        "edric_body_terms_gy": rough.body_terms,
         "edric_gy": immune.edric.value, "edric_not_computable": immune.edric.not_computable,
         "indices": [
             {"name": one.name, "label": one.label, "value": one.value, "unit": one.unit,
@@ -228,7 +231,11 @@ def _write(
 def _show(found: dict[str, Any]) -> None:
     rows = [(one["structure"], one["metric"], f"{one['value']:.1f}") for one in found["metrics_gy"]]
     print_table(f"Predicted by {found['predictor']}, not planned", ("structure", "metric", "Gy"), rows)
-    shown = [("EDRIC", found["edric_gy"], "Gy", found["edric_not_computable"])]
+    shown = [
+        ("EDRIC", found["edric_gy"], "Gy", found["edric_not_computable"]),
+        ("EDRIC, body terms alone", found["edric_body_terms_gy"], "Gy", ""),
+        ("Elective target, for the neck nodes", found["elective_target_mean_gy"], "Gy", "no elective target"),
+    ]
     shown += [(one["label"], one["value"], one["unit"], one["not_computable"]) for one in found["indices"]]
     cells = [(label, why if value is None else f"{value:.3g} {unit}") for label, value, unit, why in shown]
     print_table("Immune figures of the predicted dose", ("", ""), cells)

@@ -29,7 +29,7 @@ def test_the_card_says_what_it_must() -> None:
 def test_what_travels_is_small() -> None:
     folder = files("abscopal.planning.prediction").joinpath("weights")
     sizes = {one.name: len(one.read_bytes()) for one in folder.iterdir()}
-    assert set(sizes) >= {predictors.TREES, predictors.TABLES, predictors.CARD}
+    assert set(sizes) == {predictors.NETWORK, predictors.TREES, predictors.TABLES, predictors.CARD}
     assert max(sizes.values()) <= 2_000_000
 
 

@@ -93,14 +93,14 @@ def judge(anatomy: Anatomy, envelope: Envelope) -> Judged:
             left_out = name in ORGANS and volume > high
             strange += [name] if left_out else []
             flags.append(
-                f"{name} has {volume:.3g} cm3; {low:.3g} to {high:.3g} in training"
+                f"{name} has {volume:.4g} cm3; {low:.4g} to {high:.4g} in training"
                 + ("; left out of the input" if left_out else "")
             )
     flags += [f"{name} was in no training patient" for name in anatomy.masks if name not in envelope.volumes_cm3]
     region = float(anatomy.region.sum()) * anatomy.voxel_cm3
     low, high = envelope.region_cm3
     if not low / factor <= region <= high * factor:
-        flags.append(f"region that can receive dose {region:.3g} cm3; {low:.3g} to {high:.3g} in training")
+        flags.append(f"region that can receive dose {region:.4g} cm3; {low:.4g} to {high:.4g} in training")
     low, high = envelope.voxel_mm
     if not all(low / factor <= size <= high * factor for size in anatomy.voxel_mm):
         flags.append(f"voxels of {anatomy.voxel_mm} mm; {low:.3g} to {high:.3g} in training")

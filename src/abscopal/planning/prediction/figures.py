@@ -66,16 +66,16 @@ def error_figure(errors: Mapping[str, Sequence[DoseArray]]) -> Figure:
         shares = [np.histogram(np.clip(one, edges[0], edges[-1]), edges)[0] / one.size for one in patients]
         rows.append(pd.DataFrame({"predictor": name, "error_gy": middle, "percent": 100.0 * np.mean(shares, axis=0)}))
     data = pd.concat(rows, ignore_index=True)
-    with canvas(6.4, 3.6) as (figure, axes):
+    with canvas(6.4, 4.2) as (figure, axes):
         for index, name in enumerate(errors):
             part = data.loc[data["predictor"] == name]
             axes.plot(part["error_gy"], part["percent"], color=PALETTE[index % len(PALETTE)], label=name)
         axes.axvline(0.0, color=INK, linewidth=0.8)
-        axes.set(xlabel="predicted less planned dose [Gy]", ylabel=f"voxels per {BIN_GY:g} Gy [%]")
+        axes.set(xlabel="predicted less planned dose [Gy]", ylabel=f"voxels per {BIN_GY:g} Gy [%]; ends: all beyond")
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter("")
-        axes.legend(loc="upper right")
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
         return Figure("dose_error", to_svg(figure, "Distribution of voxel dose errors"), data)
 
 
