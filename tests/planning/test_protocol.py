@@ -7,10 +7,10 @@ import pytest
 
 from abscopal.domain.errors import InputError
 from abscopal.knowledge.load import load
-from abscopal.planning.bounds import MaxDose
+from abscopal.planning.bounds import AtMost, MaxDose
 from abscopal.planning.course import PlannedCourse
 from abscopal.planning.influence import InfluenceMatrix
-from abscopal.planning.optimise import Goal, solve
+from abscopal.planning.optimise import BOUND_TOLERANCE, Goal, solve
 from abscopal.planning.protocol import (
     BODY,
     FAR,
@@ -25,7 +25,7 @@ from abscopal.planning.protocol import (
     sparing_goals,
     with_plan_regions,
 )
-from abscopal.planning.sweep import rows_of, sweep_plans
+from abscopal.planning.sweep import KEPT, rows_of, sweep_plans
 from abscopal.planning.terms.dose import MeanDose, SquaredOverdose
 from abscopal.regimens.limits import OrganLimit
 
@@ -116,3 +116,14 @@ def test_the_sweep_keeps_coverage_and_takes_further_goals(matrix: InfluenceMatri
     assert len(rows) == 3
     assert all(len(row) == len(head) for row in rows)
     assert head.index("EDRIC") > 0
+
+
+def test_a_bound_that_scaling_carries_the_plan_over_is_told(matrix: InfluenceMatrix) -> None:
+    free = sweep_plans(matrix, ["edric"], weights=[0.1], tolerance=5e-3)
+    heart = free.reference.figure("Heart")
+    bound = AtMost(MeanDose("Heart"), 0.5 * heart)
+    tight = sweep_plans(matrix, ["edric"], weights=[0.1], tolerance=5e-3, bounds=[bound])
+    for point in tight.points:
+        over = MeanDose("Heart").value(tight.matrix, point.course.weights) / (0.5 * heart) - 1
+        assert point.plan.excess <= BOUND_TOLERANCE
+        assert any("after scaling" in text for text in point.broken) == (over > KEPT)

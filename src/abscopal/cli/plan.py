@@ -26,7 +26,11 @@ class _CaseOrCommand(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-app = typer.Typer(cls=_CaseOrCommand, no_args_is_help=True, help="Treatment planning with the immune system in view.")
+app = typer.Typer(
+    cls=_CaseOrCommand,
+    no_args_is_help=True,
+    help="Plans with the immune system in view. `abscopal plan CASE …` is `abscopal plan make CASE …`.",
+)
 plan_decide.add_to(app)
 
 

@@ -16,14 +16,14 @@ from abscopal.domain.errors import InputError
 from abscopal.domain.progress import track
 from abscopal.dose.grid import FloatArray
 from abscopal.knowledge.load import load
-from abscopal.planning.bounds import AtMost, Bound, MaxDose
+from abscopal.planning.bounds import AtMost, Bound, MaxDose, excess_at
 from abscopal.planning.compare import Setting, plan_blood, plan_forecast, plan_toxicity, tumour_bed
 from abscopal.planning.course import SHEET, PlannedCourse, respond_in_parts
 from abscopal.planning.influence import InfluenceMatrix
 from abscopal.planning.isoeffective import bounds_in_fractions, goals_in_fractions, in_fractions, sensitivity_of
 from abscopal.planning.optimise import BOUND_TOLERANCE, TOLERANCE, Goal, Plan
 from abscopal.planning.protocol import immune_terms, reference_goals, sparing_bounds, sparing_goals, with_plan_regions
-from abscopal.planning.sweep import REFERENCE, kept_plan
+from abscopal.planning.sweep import KEPT, REFERENCE, kept_plan
 from abscopal.regimens.candidates import SHEET as SEARCH
 from abscopal.regimens.candidates import Candidate
 from abscopal.regimens.decide import Decision, Problem, decide
@@ -33,8 +33,6 @@ from abscopal.regimens.limits import Limits, broken
 UNPLANNED = "plans whose bounds cannot be kept together"
 OVER = "plans that break a bound at equal coverage"
 UNCONVERGED = "plans that did not converge"
-KEPT = 2 * BOUND_TOLERANCE
-"""Relative excess at which a bound still counts as kept."""
 TIGHTENINGS = 4
 LEAST_COVERAGE = 1e-9
 DOSE_BOUNDS = (AtMost, MaxDose)
@@ -247,7 +245,7 @@ class _Inner:
             made = PlannedCourse(name, here, plan.weights)
             scale = here.prescription.total / max(made.coverage, LEAST_COVERAGE)
             made = made.scaled_to(here.prescription.total)
-            over = max((_excess(bound, here, made.weights) for bound in bounds), default=0.0)
+            over = max((excess_at(bound, here, made.weights) for bound in bounds), default=0.0)
             if over <= KEPT or plan.status != "converged":
                 break
             start, factor = plan.weights, max(scale, factor) * (1.0 + BOUND_TOLERANCE)
@@ -351,11 +349,6 @@ def _rules(work: _Inner, bed: float) -> tuple[str, ...]:
 def _tightened(bounds: Sequence[Bound], factor: float) -> tuple[Bound, ...]:
     """Bounds on doses divided by a factor; ratios stay."""
     return tuple(replace(one, limit=one.limit / factor) if isinstance(one, DOSE_BOUNDS) else one for one in bounds)
-
-
-def _excess(bound: Bound, matrix: InfluenceMatrix, weights: FloatArray) -> float:
-    limit = bound.on(matrix)
-    return float(limit.excess(np.asarray(limit.tied.functionals(matrix) @ weights)).max())
 
 
 def _check(variants: Sequence[Variant]) -> None:

@@ -150,6 +150,12 @@ class MeanRatio(Bound):
         return _limit(row[None, :], 0.0, 1.0, matrix)
 
 
+def excess_at(bound: Bound, matrix: InfluenceMatrix, weights: FloatArray) -> float:
+    """Largest excess of weights over a bound, relative to it; negative where there is room. [1]."""
+    limit = bound.on(matrix)
+    return float(limit.excess(np.asarray(limit.tied.functionals(matrix) @ weights)).max())
+
+
 def require_feasible(bounds: Sequence[Bound], matrix: InfluenceMatrix) -> None:
     """Refuse bounds that no weights can keep, naming the smallest set of them that is in conflict.
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -17,10 +17,10 @@ import numpy as np
 from abscopal.domain.progress import track
 from abscopal.dose.grid import FloatArray
 from abscopal.knowledge.load import load
-from abscopal.planning.bounds import Bound
+from abscopal.planning.bounds import Bound, excess_at
 from abscopal.planning.course import PlannedCourse
 from abscopal.planning.influence import InfluenceMatrix
-from abscopal.planning.optimise import TOLERANCE, Goal, Plan, solve
+from abscopal.planning.optimise import BOUND_TOLERANCE, TOLERANCE, Goal, Plan, solve
 from abscopal.planning.protocol import (
     FAR,
     SHEET,
@@ -38,6 +38,8 @@ from abscopal.regimens.limits import OrganLimit, present_limits
 
 FORMAT = "abscopal plan 1"
 REFERENCE = "reference"
+KEPT = 2 * BOUND_TOLERANCE
+"""Relative excess at which a bound still counts as kept."""
 TARGET_PERCENTS = (98, 95, 2)
 
 
@@ -144,6 +146,7 @@ def sweep_plans(
     goals = (*reference_goals(made), *extra)
     reference = kept_plan(folder, made, goals, bounds, tolerance, None)
     first = _point(REFERENCE, 0.0, reference, made, terms)
+    first = replace(first, broken=_over_bounds(bounds, first.course))
     limits = organ_limits(first.course)
     broken = broken_limits(first.course, limits)
     usual = present_limits(organs_of(first.course), first.course.n_fractions)
@@ -157,7 +160,8 @@ def sweep_plans(
         points.append(
             Point(
                 point.name, weight, plan, point.course, point.immune,
-                (*(text for text in broken_limits(point.course, limits) if text not in broken),
+                (*_over_bounds(bounds, point.course),
+                 *(text for text in broken_limits(point.course, limits) if text not in broken),
                  *_too_hot(first, point)),
                 broken_limits(point.course, usual),
             )
@@ -189,6 +193,12 @@ def rows_of(sweep: Sweep) -> tuple[list[str], list[list[float | str]]]:
              *(point.figure(target, percent) for percent in TARGET_PERCENTS), *point.immune, *means, far]
         )  # fmt: skip
     return head, rows
+
+
+def _over_bounds(bounds: Sequence[Bound], course: PlannedCourse) -> tuple[str, ...]:
+    """Hard bounds that hold as optimised, and no longer once the plan is scaled to its coverage."""
+    over = {bound.label: excess_at(bound, course.matrix, course.weights) for bound in bounds}
+    return tuple(f"{label}: {100 * part:.1f} % over after scaling" for label, part in over.items() if part > KEPT)
 
 
 def _too_hot(reference: Point, point: Point) -> tuple[str, ...]:
