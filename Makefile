@@ -57,8 +57,8 @@ test-planning: $(PLANNING)/.ready    ## the tests that need pyRadPlan, which can
 $(PLANNING)/.ready: pyproject.toml tests/planning/requirements.txt
 	$(PYTHON) -m venv $(PLANNING)
 	$(PLANNING)/bin/python -m pip install --quiet --upgrade pip
-	$(PLANNING)/bin/python -m pip install --quiet --no-deps 'pyRadPlan==0.5.0'
 	$(PLANNING)/bin/python -m pip install --quiet -e . -r tests/planning/requirements.txt
+	$(PLANNING)/bin/python -m pip install --quiet --no-deps 'pyRadPlan==0.5.0'
 	@touch $@
 
 test-slow: $(VENV)/.dev        ## the slow and the networked tests

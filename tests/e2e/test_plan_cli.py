@@ -36,6 +36,7 @@ def test_a_reference_and_a_sparing_plan(made_up: None, tmp_path: Path, capsys: p
     first, *others = answer["plans"]
     assert [plan["status"] for plan in answer["plans"]] == ["converged"] * 3
     assert first["name"] == "reference"
+    assert "not contoured, so not spared: BoneMarrow, Thymus" in answer["notes"]
     assert first["target"]["D95_gy"] == pytest.approx(50.0, rel=1e-3)
     assert others[-1]["target"]["D95_gy"] == pytest.approx(50.0, rel=1e-3)
     assert others[-1]["immune"]["EDRIC"] < others[0]["immune"]["EDRIC"] < first["immune"]["EDRIC"]

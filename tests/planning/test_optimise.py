@@ -10,9 +10,9 @@ from abscopal.domain.errors import InputError
 from abscopal.dose.grid import FloatArray
 from abscopal.planning.bounds import AtLeast, AtMost, MaxDose, MeanRatio, MinDose, require_feasible
 from abscopal.planning.influence import InfluenceMatrix
-from abscopal.planning.optimise import BOUND_TOLERANCE, Goal, even_weight, relative_to, solve
+from abscopal.planning.optimise import BOUND_TOLERANCE, Goal, even_weight, solve
 from abscopal.planning.terms.blood import LymphocyteKill
-from abscopal.planning.terms.dose import MeanDose, PeaksAndValleys, SquaredDeviation, SquaredOverdose, SquaredUnderdose
+from abscopal.planning.terms.dose import MeanDose, PeaksAndValleys, SquaredDeviation, SquaredOverdose
 from abscopal.planning.terms.immune import Edric
 
 PLAIN = (
@@ -162,11 +162,6 @@ def test_lymphocyte_kill_goes_down_through_its_tangents(matrix: InfluenceMatrix,
     assert kill.value(matrix, plan.weights) < kill.value(matrix, plain.weights)
     before = total(matrix, (*PLAIN, Goal(kill, weight)), plain.weights)[0]
     assert plan.objective < before
-
-
-def test_weights_relative_to_a_reference_plan(matrix: InfluenceMatrix, plain) -> None:
-    goals = relative_to((Goal(MeanDose("Heart"), 2.0), Goal(SquaredUnderdose("PTV", 1.0))), matrix, plain.weights)
-    assert goals[0].weight * MeanDose("Heart").value(matrix, plain.weights) == pytest.approx(2.0)
 
 
 def test_goals_that_cannot_be() -> None:

@@ -62,6 +62,7 @@ def make(
     from abscopal.planning.influence import Prescription
     from abscopal.planning.navigate import Navigator
     from abscopal.planning.navigation_file import save_navigation
+    from abscopal.planning.protocol import not_contoured
     from abscopal.planning.sweep import sweep_plans
 
     wanted = Prescription.parse(prescription)
@@ -77,6 +78,8 @@ def make(
             matrix, spare or ["lymphocytes"], weights=weight, bounds=bounds, folder=out / "cache", tolerance=tolerance
         )
     answer = _answer(found)
+    absent = not_contoured(matrix, spare or ["lymphocytes"])
+    answer["notes"] += [f"not contoured, so not spared: {', '.join(absent)}"] if absent else []
     _write(out, answer, found)
     plans = {point.name: point.course.weights for point in found.points}
     save_navigation(Navigator.from_plans(found.matrix, plans, notes=found.matrix.notes), out / plan_decide.NAVIGATION)

@@ -23,7 +23,6 @@ from abscopal.dose.grid import DoseGrid, FloatArray
 from abscopal.planning.bounds import Bound, Limit, require_feasible
 from abscopal.planning.influence import InfluenceMatrix
 from abscopal.planning.terms.base import Function, Term, Tied
-from abscopal.planning.terms.dose import MeanDose
 
 TOLERANCE = 1e-3
 CHANGE = 0.01
@@ -181,27 +180,6 @@ def even_weight(matrix: InfluenceMatrix) -> float:
             expected="beams that reach the target", try_="other gantry angles, or a target inside the body",
         )  # fmt: skip
     return matrix.prescription.total / mean
-
-
-def relative_to(goals: Sequence[Goal], matrix: InfluenceMatrix, reference: FloatArray) -> tuple[Goal, ...]:
-    """Goals whose weights count relative to a reference plan: each term is divided by its value there.
-
-    A term that the reference fulfils already is divided by its value at even weights.
-    """
-    even = np.full(matrix.n_bixels, even_weight(matrix))
-    scaled = []
-    for goal in goals:
-        size = goal.term.value(matrix, reference)
-        poor = goal.term.value(matrix, even)
-        if size <= 1e-6 * poor:
-            size = poor
-        scaled.append(replace(goal, weight=goal.weight / size) if size > 0 else goal)
-    return tuple(scaled)
-
-
-def mean_of(matrix: InfluenceMatrix, plan: Plan, structure: str) -> float:
-    """Mean dose of a structure under a plan, in Gy."""
-    return MeanDose(structure).value(matrix, plan.weights)
 
 
 class _Held:

@@ -98,6 +98,13 @@ def immune_terms(matrix: InfluenceMatrix, spare: Sequence[str]) -> tuple[Term, .
     return tuple(terms.values())
 
 
+def not_contoured(matrix: InfluenceMatrix, spare: Sequence[str]) -> tuple[str, ...]:
+    """Structures that the words would spare but the case lacks."""
+    table = load(SHEET).table("spare").fillna("")
+    asked = dict.fromkeys(str(name) for name in table["structures"][table["word"].isin(list(spare))] if name)
+    return tuple(pattern for pattern in asked if not any(fnmatch(name, pattern) for name in matrix.regions))
+
+
 def sparing_goals(matrix: InfluenceMatrix, reference: Plan, terms: Sequence[Term], weight: float) -> tuple[Goal, ...]:
     """Goals of the reference and the immune terms at a relative weight; at 0 exactly those of the reference."""
     least = load(SHEET)["least_mean"]
