@@ -239,7 +239,7 @@ def _show(answer: dict[str, Any], found: "Sweep", out: Path) -> None:
         f"{answer['prescription']['n_fractions']} fractions",
         ("", "reference", "chosen", "change", "unit"),
         [
-            (label, f"{a:.2f}", f"{b:.2f}", f"{100 * (b / a - 1):+.1f} %" if a > 0 else "", unit)
+            (label, f"{a:.2f}", f"{b:.2f}", f"{100 * (b / a - 1):+.1f} %" if a >= 0.005 else "", unit)
             for label, a, b, unit in rows
         ],
     )
