@@ -34,6 +34,8 @@ ROUGH = (30.0, 5.0)
 """The first solutions are this many times rougher than the last; the voxels are chosen anew after each."""
 ROUNDS = 60
 STEPS = 3000
+MOST_STEPS = 20_000
+"""In all: near an objective of zero a residual relative to it may never get small, and the plan is as good as met."""
 CORRECTIONS = 10
 RESTARTS = 12
 LEAST_FALL = 1e-13
@@ -129,7 +131,7 @@ def solve(
     tolerance : float
         See `Plan.residual`. [1]
     rounds : int
-        Most solutions of the inner problem; a plan that needs more is returned as not converged.
+        Most solutions of the inner problem; a plan that needs more, or 20 000 steps, is returned as not converged.
 
     Returns
     -------
@@ -323,6 +325,8 @@ class _Work:
             self.excess = max(over, default=0.0)
             if fits and self.residual <= tolerance and self.excess <= BOUND_TOLERANCE:
                 return x, "converged"
+            if self.iterations >= MOST_STEPS:
+                break
         return x, "not converged"
 
     def _begin(self, x: FloatArray) -> None:
@@ -349,7 +353,8 @@ class _Work:
             x = np.maximum(np.asarray(found.x, dtype=np.float64), 0.0)
             self.iterations += int(found.nit)
             value, slope = self._working(x)
-            if self._residual(x, value, slope) <= tolerance or value > (1.0 - 1e-9) * last:
+            spent = self.iterations >= MOST_STEPS
+            if spent or self._residual(x, value, slope) <= tolerance or value > (1.0 - 1e-9) * last:
                 return x
             last = value
         return x
