@@ -159,7 +159,7 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(
 ) -> None:
     path = tmp_path / "navigation.npz"
     save_navigation(navigator, path)
-    monkeypatch.setattr("abscopal.planning.navigation_file.MOST_BYTES", 1000)
+    monkeypatch.setattr("abscopal.planning.archive.MOST_BYTES", 1000)
     with pytest.raises(InputError, match="GB unpacked"):
         load_navigation(path)
 

@@ -6,12 +6,10 @@ D w, the total of the course; the number of fractions is kept apart and enters o
 
 import hashlib
 import json
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +18,7 @@ from scipy import sparse
 from abscopal.domain.errors import InputError
 from abscopal.domain.registry import unknown_name
 from abscopal.dose.grid import DoseGrid, DoseKind, FloatArray
+from abscopal.planning.archive import UNREADABLE, read_archive, reason, write_archive
 
 IntArray = NDArray[np.int64]
 Modality = Literal["photons", "protons"]
@@ -267,11 +266,7 @@ class InfluenceMatrix:
 
     def save(self, path: Path) -> None:
         """Write everything to a NumPy archive (`.npz`, no pickle); whole or not at all."""
-        arrays = {**self._arrays(), "facts": np.array(json.dumps(self._facts()))}
-        hidden = path.with_name(f".{path.name}.part")
-        with hidden.open("wb") as stream:
-            np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]  # the stub takes the names for options
-        hidden.replace(path)
+        write_archive(path, self._facts(), self._arrays())
 
     @classmethod
     def load(cls, path: Path) -> "InfluenceMatrix":
@@ -283,14 +278,9 @@ class InfluenceMatrix:
             Another format, a damaged file, or parts that do not fit each other.
         """
         try:
-            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-                facts = json.loads(str(stored["facts"]))
-                if facts.pop("format", "") != FORMAT:
-                    raise _unreadable(path, "another format")
-                arrays = {name: stored[name] for name in stored.files if name != "facts"}
-            return _assembled(arrays, facts)
-        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as exc:
-            raise _unreadable(path, f"{type(exc).__name__}") from exc
+            return _assembled(*read_archive(path, FORMAT))
+        except UNREADABLE as exc:
+            raise _unreadable(path, reason(exc)) from exc
 
     def _facts(self) -> dict[str, Any]:
         return {

@@ -1,22 +1,17 @@
 """Plans to navigate between as one file: a NumPy archive without pickle, checked when it is read."""
 
-import json
-import zlib
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile
 
-import numpy as np
 from numpy.typing import NDArray
 
 from abscopal.domain.errors import InputError
 from abscopal.dose.grid import DoseKind
+from abscopal.planning.archive import UNREADABLE, read_archive, reason, write_archive
 from abscopal.planning.influence import Bixels, Modality, Prescription, Region
 from abscopal.planning.navigate import Navigator
 
 FORMAT = "abscopal navigation 2"
-MOST_BYTES = 8_000_000_000
-"""Of an archive when unpacked; 50 plans of 20 million voxels are half of it."""
 COLUMNS = ("beam", "gantry", "couch", "across", "along", "energy")
 
 
@@ -33,10 +28,7 @@ def save_navigation(made: Navigator, path: Path) -> None:
         arrays |= {f"voxels_{number}": region.voxels, f"shares_{number}": region.shares}
     for number, values in enumerate(made.linear.values()):
         arrays[f"linear_{number}"] = values
-    hidden = path.with_name(f".{path.name}.part")
-    with hidden.open("wb") as stream:
-        np.savez_compressed(stream, facts=np.array(json.dumps(_facts(made))), **arrays)  # type: ignore[arg-type]
-    hidden.replace(path)
+    write_archive(path, _facts(made), arrays)
 
 
 def load_navigation(path: Path) -> Navigator:
@@ -48,17 +40,9 @@ def load_navigation(path: Path) -> Navigator:
         Another format, a damaged file, or parts that do not fit each other.
     """
     try:
-        with ZipFile(path) as parts:
-            size = sum(part.file_size for part in parts.infolist())
-        if size > MOST_BYTES:
-            raise _unreadable(path, f"an archive of {size / 1e9:.1f} GB unpacked, more than {MOST_BYTES / 1e9:g} GB")
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            facts = json.loads(str(stored["facts"]))
-            if facts.pop("format", "") != FORMAT:
-                raise _unreadable(path, "another format")
-            return _assembled({name: stored[name] for name in stored.files if name != "facts"}, facts)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as exc:
-        raise _unreadable(path, type(exc).__name__) from exc
+        return _assembled(*read_archive(path, FORMAT))
+    except UNREADABLE as exc:
+        raise _unreadable(path, reason(exc)) from exc
 
 
 def _facts(made: Navigator) -> dict[str, Any]:

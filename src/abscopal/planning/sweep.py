@@ -4,19 +4,16 @@ Every finished plan is kept as a file, so that a run that was cut short goes on 
 """
 
 import hashlib
-import json
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from abscopal.domain.progress import track
 from abscopal.dose.grid import FloatArray
 from abscopal.knowledge.load import load
+from abscopal.planning.archive import UNREADABLE, read_archive, write_archive
 from abscopal.planning.bounds import Bound, excess_at
 from abscopal.planning.course import PlannedCourse
 from abscopal.planning.influence import InfluenceMatrix
@@ -241,22 +238,17 @@ _FACTS = ("values", "objective", "status", "residual", "tolerance", "excess", "m
 
 def _write(path: Path, plan: Plan) -> None:
     facts = {"format": FORMAT, **{name: getattr(plan, name) for name in _FACTS}}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    hidden = path.with_name(f".{path.name}.part")
-    with hidden.open("wb") as stream:
-        np.savez_compressed(stream, weights=plan.weights, facts=np.array(json.dumps(facts)))
-    hidden.replace(path)
+    write_archive(path, facts, {"weights": plan.weights})
 
 
 def _read(path: Path, goals: Sequence[Goal], bounds: Sequence[Bound], n_bixels: int) -> Plan | None:
     """None where the file is damaged: the plan is then made again."""
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            facts: dict[str, Any] = json.loads(str(stored["facts"]))
-            weights = np.asarray(stored["weights"], dtype=np.float64)
-        if facts.pop("format", "") != FORMAT or weights.shape != (n_bixels,):
+        arrays, facts = read_archive(path, FORMAT)
+        weights = np.asarray(arrays["weights"], dtype=np.float64)
+        if weights.shape != (n_bixels,):
             return None
         facts |= {"values": tuple(facts["values"]), "multipliers": tuple(facts["multipliers"])}
         return Plan(weights=weights, goals=tuple(goals), bounds=tuple(bounds), **facts)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error):
+    except UNREADABLE:
         return None
