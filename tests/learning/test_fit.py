@@ -2,6 +2,8 @@
 
 import io
 import pickle
+import subprocess
+import sys
 import zipfile
 from dataclasses import replace
 
@@ -234,3 +236,16 @@ def test_text_among_numbers():
     table.loc[0, "dose"] = "high"
     with pytest.raises(InputError, match="dose"):
         fit_model(table, TOXIC, QUICK)
+
+
+def test_a_model_with_imputation_is_read_wherever_skops_was_imported_first(tmp_path):
+    """What skops trusts by itself depends on what was imported before it; what we read must not."""
+    table = binary_table().iloc[:200].copy()
+    table.loc[::4, "dose"] = np.nan
+    model = fit_model(table, TOXIC, replace(SMALL, terms=["dose", "volume"], n_imputations=2))
+    path = save_model(model, tmp_path / "m.abscopal")
+    code = (
+        "import sys, pathlib, skops.io; from abscopal.learning import storage; "
+        "storage.load_model(pathlib.Path(sys.argv[1]))"
+    )
+    subprocess.run([sys.executable, "-c", code, path], check=True, timeout=120)

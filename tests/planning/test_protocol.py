@@ -9,7 +9,8 @@ from abscopal.domain.errors import InputError
 from abscopal.knowledge.load import load
 from abscopal.planning.bounds import AtMost, MaxDose
 from abscopal.planning.course import PlannedCourse
-from abscopal.planning.influence import InfluenceMatrix
+from abscopal.planning.influence import InfluenceMatrix, Region
+from abscopal.planning.lattice import VALLEYS, VERTICES
 from abscopal.planning.optimise import BOUND_TOLERANCE, Goal, solve
 from abscopal.planning.protocol import (
     BODY,
@@ -27,6 +28,7 @@ from abscopal.planning.protocol import (
 )
 from abscopal.planning.sweep import KEPT, rows_of, sweep_plans
 from abscopal.planning.terms.dose import MeanDose, SquaredOverdose
+from abscopal.planning.terms.robust import Robust
 from abscopal.regimens.limits import OrganLimit
 
 
@@ -127,3 +129,30 @@ def test_a_bound_that_scaling_carries_the_plan_over_is_told(matrix: InfluenceMat
         over = MeanDose("Heart").value(tight.matrix, point.course.weights) / (0.5 * heart) - 1
         assert point.plan.excess <= BOUND_TOLERANCE
         assert any("after scaling" in text for text in point.broken) == (over > KEPT)
+
+
+def test_vertices_get_their_peak_and_valleys_stay_low(matrix: InfluenceMatrix) -> None:
+    target = matrix.region("PTV")
+    cut = target.voxels.size // 8
+    vertex = Region("Vertex_1", target.voxels[:cut], target.shares[:cut], target.volume_cm3 / 8)
+    valleys = Region(VALLEYS, target.voxels[2 * cut :], target.shares[2 * cut :], target.volume_cm3 * 3 / 4)
+    made = with_plan_regions(replace(matrix, regions={**matrix.regions, "Vertex_1": vertex, VALLEYS: valleys}))
+    even, peaked = (solve(made, reference_goals(made, peak=peak), tolerance=5e-3) for peak in (0.0, 80.0))
+    ratios = [
+        MeanDose(VERTICES).value(made, plan.weights) / MeanDose(VALLEYS).value(made, plan.weights)
+        for plan in (even, peaked)
+    ]
+    assert ratios[1] > 1.1 * ratios[0]
+    organs = organs_of(PlannedCourse("peaked", made, peaked.weights)).dvhs
+    assert not {"Vertex_1", VERTICES, VALLEYS, "PTV"} & set(organs)
+    assert not any("PTV above" in goal.term.label for goal in reference_goals(made, peak=80.0))
+    with pytest.raises(InputError, match="Vertices"):
+        reference_goals(with_plan_regions(matrix), peak=80.0)
+
+
+def test_robust_coverage_holds_better_when_the_patient_is_shifted(prepared: InfluenceMatrix, reference) -> None:
+    goals = reference_goals(prepared, robust=6.0)
+    robust = solve(prepared, goals, tolerance=5e-3)
+    worst = next(goal.term for goal in goals if isinstance(goal.term, Robust))
+    assert worst.value(prepared, robust.weights) < worst.value(prepared, reference.weights)
+    assert sum(isinstance(goal.term, Robust) for goal in goals) == len(prepared.targets)

@@ -57,6 +57,13 @@ def make(
     weight: Annotated[
         list[float] | None, typer.Option(min=0.001, max=1000, help="Weight of the immune terms tried; repeat.")
     ] = None,
+    peak: Annotated[
+        float,
+        typer.Option(min=0, max=200, help="Total dose [Gy] of the vertices that `abscopal plan lattice --out` drew."),
+    ] = 0.0,
+    robust: Annotated[
+        float, typer.Option(min=0, max=30, help="Setup error [mm] along each axis that coverage is held against.")
+    ] = 0.0,
     tolerance: Annotated[float, typer.Option(min=1e-6, max=0.1, help="Residual at which a plan is converged.")] = 1e-3,
     as_json: JsonOption = False,
 ) -> None:
@@ -79,8 +86,9 @@ def make(
     with progress_bars():
         matrix = matrix_on(case, wanted, setup, target, _names(name or []), out / "cache")
         found = sweep_plans(
-            matrix, spare or ["lymphocytes"], weights=weight, bounds=bounds, folder=out / "cache", tolerance=tolerance
-        )
+            matrix, spare or ["lymphocytes"], weights=weight, bounds=bounds, folder=out / "cache", tolerance=tolerance,
+            peak=peak, robust=robust,
+        )  # fmt: skip
     answer = _answer(found)
     absent = not_contoured(matrix, spare or ["lymphocytes"])
     answer["notes"] += [f"not contoured, so not spared: {', '.join(absent)}"] if absent else []

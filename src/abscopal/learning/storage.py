@@ -35,6 +35,8 @@ OURS = frozenset({
 SCIKIT_LEARN_PARTS = frozenset({
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor", "sklearn.tree._tree.Tree",
     "sklearn.utils._bunch.Bunch", "numpy.dtype", "sklearn.impute._iterative._ImputerTriplet",
+    # Experimental in scikit-learn: skops knows it only where it was enabled before skops was first imported.
+    "sklearn.impute._iterative.IterativeImputer",
 })  # fmt: skip
 """Parts of scikit-learn's models that skops does not trust by itself; `stored_trees` checks the trees."""
 

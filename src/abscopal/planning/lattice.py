@@ -27,7 +27,7 @@ CELLS: dict[Pattern, FloatArray] = {
     "close packed": np.array([[1.0, 0.0, 0.0], [0.5, np.sqrt(3) / 2, 0.0], [0.5, np.sqrt(3) / 6, np.sqrt(2.0 / 3.0)]]),
 }
 """Rows: steps to the next vertex, in units of the spacing; every neighbour is one spacing away or more."""
-VERTICES, VALLEYS = "Vertices", "Valleys"
+VERTICES, VALLEYS, VERTEX = "Vertices", "Valleys", "Vertex_"
 CIRCLE_POINTS = 48
 PARTS = 4
 """Sub-voxels along each axis for the part of a voxel inside a sphere."""
@@ -171,7 +171,7 @@ def vertex_structures(placement: Placement, planes: Sequence[float], first_numbe
             for height, r in rings
         )
         made.append(
-            Structure(first_number + k, f"Vertex_{k + 1}", role="CONTROL", contours=contours, color=(255, 80, 0))
+            Structure(first_number + k, f"{VERTEX}{k + 1}", role="CONTROL", contours=contours, color=(255, 80, 0))
         )
     return tuple(made)
 

@@ -18,11 +18,13 @@ from abscopal.knowledge.load import load
 from abscopal.planning.bounds import Bound, MaxDose
 from abscopal.planning.course import PlannedCourse
 from abscopal.planning.influence import InfluenceMatrix, Region, region_of
+from abscopal.planning.lattice import VALLEYS, VERTEX, VERTICES
 from abscopal.planning.optimise import Goal, Plan
 from abscopal.planning.terms.base import Term, missing
 from abscopal.planning.terms.blood import LymphocyteKill
-from abscopal.planning.terms.dose import MeanDose, SquaredOverdose, SquaredUnderdose
+from abscopal.planning.terms.dose import MeanDose, PeaksAndValleys, SquaredOverdose, SquaredUnderdose
 from abscopal.planning.terms.immune import Edric, MeanBloodDose
+from abscopal.planning.terms.robust import Robust
 from abscopal.regimens.limits import OrganDose, OrganLimit
 
 SHEET = "planning/goals"
@@ -36,7 +38,7 @@ def with_plan_regions(matrix: InfluenceMatrix) -> InfluenceMatrix:
     """The matrix with the regions the goals ask for beside the contoured ones.
 
     `Body near target` is the body within some millimetres of the target and outside it, `Body beyond target` the
-    rest; `Lungs` the union of both lungs where it is not contoured.
+    rest; `Lungs` the union of both lungs where it is not contoured, and `Vertices` that of the vertices of a lattice.
 
     Raises
     ------
@@ -53,6 +55,9 @@ def with_plan_regions(matrix: InfluenceMatrix) -> InfluenceMatrix:
     made = {NEAR: body * (away <= reach), FAR: body * (away > reach)}
     if "Lungs" not in matrix.regions and all(side in matrix.regions for side in LUNGS):
         made["Lungs"] = np.minimum(sum(_filled(matrix, matrix.regions[side]) for side in LUNGS), 1.0)
+    vertices = [_filled(matrix, region) for name, region in matrix.regions.items() if name.startswith(VERTEX)]
+    if vertices and VERTICES not in matrix.regions:
+        made[VERTICES] = np.max(vertices, axis=0)
     added = {
         name: region_of(name, filled, matrix.shape, matrix.voxel_volume_cm3)
         for name, filled in made.items()
@@ -61,20 +66,54 @@ def with_plan_regions(matrix: InfluenceMatrix) -> InfluenceMatrix:
     return replace(matrix, regions={**matrix.regions, **added})
 
 
-def reference_goals(matrix: InfluenceMatrix) -> tuple[Goal, ...]:
-    """Target, fall-off, body and organ terms of the sheet for the structures that are there."""
+def reference_goals(matrix: InfluenceMatrix, *, peak: float = 0.0, robust: float = 0.0) -> tuple[Goal, ...]:
+    """Target, fall-off, body and organ terms of the sheet for the structures that are there.
+
+    Parameters
+    ----------
+    matrix : InfluenceMatrix
+        Of `with_plan_regions`.
+    peak : float
+        Total dose that the vertices of a lattice get while its valleys stay near the prescription; 0 for none. [Gy]
+    robust : float
+        Setup error along each axis under which the target keeps its coverage; 0 for none. [mm]
+
+    Raises
+    ------
+    InputError
+        A peak dose without `Vertices` and `Valleys`, or not above that of the valleys.
+    """
     total = matrix.prescription.total
     goals = []
     for row in load(SHEET).table("goals").to_dict(orient="records"):
         written = str(row["structure"])
         names = {"TARGET": list(matrix.targets), "NEAR": [NEAR], "FAR": [FAR]}.get(written, [written])
         kind = SquaredUnderdose if row["kind"] == "underdose" else SquaredOverdose
+        if peak and written == "TARGET" and kind is SquaredOverdose:
+            continue  # the peaks are hot spots that are wanted; the valleys have a term of their own
         goals += [
-            Goal(kind(name, float(row["share"]) * total), float(row["weight"]))
+            Goal(_against_shifts(kind(name, float(row["share"]) * total), robust), float(row["weight"]))
             for name in names
             if name in matrix.regions
         ]
-    return tuple(goals)
+    return (*goals, *([_lattice_goal(matrix, peak)] if peak else []))
+
+
+def _against_shifts(term: Term, robust: float) -> Term:
+    """Coverage in the worst of seven positions of the patient; any other term as it is."""
+    if not robust or not isinstance(term, SquaredUnderdose):
+        return term
+    steps = np.vstack([np.eye(3), -np.eye(3)]) * robust
+    return Robust(term, tuple((float(x), float(y), float(z)) for x, y, z in steps))
+
+
+def _lattice_goal(matrix: InfluenceMatrix, peak: float) -> Goal:
+    sheet = load(SHEET)
+    term = PeaksAndValleys(VERTICES, VALLEYS, peak, sheet["valley_share"] * matrix.prescription.total)
+    absent = [name for name in (VERTICES, VALLEYS) if name not in matrix.regions]
+    if absent:
+        raise missing(absent, term.label, matrix)
+    return Goal(term, sheet["lattice_weight"])
 
 
 def immune_terms(matrix: InfluenceMatrix, spare: Sequence[str]) -> tuple[Term, ...]:
@@ -149,9 +188,10 @@ def broken_limits(course: PlannedCourse, limits: Sequence[OrganLimit]) -> tuple[
 
 
 def organs_of(course: PlannedCourse) -> OrganDose:
-    """Dose of the organs at risk: no targets, no body and none of its parts."""
-    helpers = {BODY, NEAR, FAR}
-    dvhs = {name: d for name, d in course.dvhs.items() if name not in helpers and not name.startswith(TUMOUR_PREFIXES)}
+    """Dose of the organs at risk: no targets, no body and none of its parts, and no lattice."""
+    others = (*TUMOUR_PREFIXES, VERTEX)
+    names = {BODY, NEAR, FAR, VERTICES, VALLEYS}
+    dvhs = {name: d for name, d in course.dvhs.items() if name not in names and not name.startswith(others)}
     return OrganDose(dvhs, course.matrix.prescription.total)
 
 

@@ -17,6 +17,7 @@ from abscopal.planning.archive import UNREADABLE, read_archive, write_archive
 from abscopal.planning.bounds import Bound, excess_at
 from abscopal.planning.course import PlannedCourse
 from abscopal.planning.influence import InfluenceMatrix
+from abscopal.planning.lattice import VALLEYS, VERTICES
 from abscopal.planning.optimise import BOUND_TOLERANCE, TOLERANCE, Goal, Plan, solve
 from abscopal.planning.protocol import (
     FAR,
@@ -113,6 +114,8 @@ def sweep_plans(
     folder: Path | None = None,
     tolerance: float = TOLERANCE,
     extra: Sequence[Goal] = (),
+    peak: float = 0.0,
+    robust: float = 0.0,
 ) -> Sweep:
     """The reference plan and plans that spare the immune system more and more, each at the same target coverage.
 
@@ -132,6 +135,8 @@ def sweep_plans(
         See `Plan.residual`. [1]
     extra : sequence of Goal
         Further goals of the reference, and so of every plan.
+    peak, robust : float
+        As in `reference_goals`. [Gy], [mm]
 
     Raises
     ------
@@ -140,7 +145,7 @@ def sweep_plans(
     """
     made = with_plan_regions(matrix)
     terms = immune_terms(made, spare)
-    goals = (*reference_goals(made), *extra)
+    goals = (*reference_goals(made, peak=peak, robust=robust), *extra)
     reference = kept_plan(folder, made, goals, bounds, tolerance, None)
     first = _point(REFERENCE, 0.0, reference, made, terms)
     first = replace(first, broken=_over_bounds(bounds, first.course))
@@ -199,7 +204,9 @@ def _over_bounds(bounds: Sequence[Bound], course: PlannedCourse) -> tuple[str, .
 
 
 def _too_hot(reference: Point, point: Point) -> tuple[str, ...]:
-    target = point.course.matrix.targets[0]
+    """A target that gets hotter than in the reference; of a lattice its valleys, for peaks are wanted."""
+    regions = point.course.matrix.regions
+    target = VALLEYS if VALLEYS in regions and VERTICES in regions else point.course.matrix.targets[0]
     most = reference.figure(target, 2) * (1.0 + load(SHEET)["target_rise"])
     hottest = point.figure(target, 2)
     return (f"{target} D2% {hottest:.1f} over {most:.1f} Gy",) if hottest > most else ()

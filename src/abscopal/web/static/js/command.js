@@ -1,6 +1,6 @@
 // A page that runs one command: its form, its progress, its numbers and files.
 
-import { get, post, send } from "./api.js";
+import { get, latest, post, send } from "./api.js";
 import { columnMapping } from "./columns.js";
 import { el, showProblem } from "./dom.js";
 import { follow } from "./job.js";
@@ -30,8 +30,10 @@ async function showOne(page, view, about) {
   const result = el("div", {});
   let stop = () => {};
 
+  const once = latest();
   const refresh = async () => {
-    const answer = await post(`/api/views/${view.name}/command`, { values });
+    const answer = await once((o) => post(`/api/views/${view.name}/command`, { values }, o));
+    if (!answer) return;
     preview.textContent = answer.command ?? `not yet complete: ${answer.lacks}; expected ${answer.expected}`;
   };
 
