@@ -19,7 +19,7 @@ from validation.sections import DATA, write_page
 
 from abscopal.knowledge.load import load
 from abscopal.planning.prediction import predictors
-from abscopal.planning.prediction.anatomy import Example
+from abscopal.planning.prediction.anatomy import SHEET, Example
 from abscopal.planning.prediction.atlas import fit_atlas
 from abscopal.planning.prediction.boosted import fit_boosted, pack_trees, voxel_table
 from abscopal.planning.prediction.by_distance import fit_by_distance
@@ -27,7 +27,6 @@ from abscopal.planning.prediction.by_shadow import fit_by_shadow
 from abscopal.planning.prediction.card import PredictionCard, Standing
 from abscopal.planning.prediction.envelope import Envelope, envelope_of, judge
 from abscopal.planning.prediction.figures import dvh_figure, error_figure
-from abscopal.planning.prediction.geometry import SHEET
 from abscopal.planning.prediction.immune import immune_figures
 from abscopal.planning.prediction.network_dose import NetworkDose, load_network
 from abscopal.planning.prediction.openkbp import digest, openkbp_files, read_split

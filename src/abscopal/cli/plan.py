@@ -9,6 +9,15 @@ from typer.core import TyperGroup
 
 from abscopal.cli import plan_decide
 from abscopal.cli.console import JsonOption, plain, print_json, print_table, progress_bars, screen
+from abscopal.cli.plan_options import (
+    BixelOption,
+    GantryOption,
+    GridOption,
+    ProtonsOption,
+    SpareOption,
+    TargetOption,
+    beam_setup,
+)
 
 if TYPE_CHECKING:
     from abscopal.planning.sweep import Point, Sweep
@@ -39,18 +48,15 @@ def make(
     case: Annotated[str, typer.Argument(help="Folder or zip with CT and RTSTRUCT, or `tg119` for the phantom.")],
     prescription: Annotated[str, typer.Option(help="Total dose in Gy / fractions, such as 50/5.")],
     out: Annotated[Path, typer.Option(help="Folder of results; a run that was cut short goes on in it.")],
-    spare: Annotated[
-        list[str] | None,
-        typer.Option(help="lymphocytes, edric, blood, nodes, spleen, marrow, thymus, kill; repeat."),
-    ] = None,
-    target: Annotated[str | None, typer.Option(help="Structure that gets the prescription; PTVs by default.")] = None,
+    spare: SpareOption = None,
+    target: TargetOption = None,
     name: Annotated[
         list[str] | None, typer.Option(help="FILE_NAME=TG263_NAME, for a structure that was not recognised; repeat.")
     ] = None,
-    gantry: Annotated[list[float] | None, typer.Option(help="Gantry angle [degree]; repeat. Nine by default.")] = None,
-    protons: Annotated[bool, typer.Option("--protons", help="Protons in place of photons.")] = False,
-    bixel: Annotated[float, typer.Option(min=1, max=50, help="Bixel width or spot spacing [mm].")] = 5.0,
-    grid: Annotated[float, typer.Option(min=1, max=20, help="Voxel size of the dose grid [mm].")] = 5.0,
+    gantry: GantryOption = None,
+    protons: ProtonsOption = False,
+    bixel: BixelOption = 5.0,
+    grid: GridOption = 5.0,
     limit: Annotated[
         list[str] | None, typer.Option(help="Hard bound STRUCTURE:max|mean|min:GY (or EDRIC:GY); repeat.")
     ] = None,
@@ -69,7 +75,6 @@ def make(
 ) -> None:
     """Make a reference plan and plans that spare the immune system at the same coverage; write both and the sweep."""
     from abscopal.cli.assess import check_out
-    from abscopal.planning.beams import NINE_FIELDS, BeamSetup
     from abscopal.planning.influence import Prescription
     from abscopal.planning.navigate import Navigator
     from abscopal.planning.navigation_file import save_navigation
@@ -78,10 +83,7 @@ def make(
 
     wanted = Prescription.parse(prescription)
     bounds = tuple(read_bound(text) for text in limit or ())
-    setup = BeamSetup(
-        gantry=tuple(gantry) if gantry else NINE_FIELDS, modality="protons" if protons else "photons", bixel_mm=bixel,
-        grid_mm=grid,
-    )  # fmt: skip
+    setup = beam_setup(gantry, protons, bixel, grid)
     check_out(out)
     with progress_bars():
         matrix = matrix_on(case, wanted, setup, target, _names(name or []), out / "cache")

@@ -6,6 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from abscopal.cli.console import JsonOption, print_json, print_table, progress_bars, screen
+from abscopal.cli.plan_options import (
+    BixelOption,
+    GantryOption,
+    GridOption,
+    ProtonsOption,
+    SpareOption,
+    TargetOption,
+    beam_setup,
+)
 
 if TYPE_CHECKING:
     from abscopal.planning.biology import Fractionation
@@ -71,10 +80,7 @@ def fractionation(
     prescription: Annotated[str, typer.Option(help="The present course: total dose in Gy / fractions, such as 50/25.")],
     patient: PatientOption,
     out: Annotated[Path, typer.Option(help="Folder of results; a search that was cut short goes on in it.")],
-    spare: Annotated[
-        list[str] | None,
-        typer.Option(help="lymphocytes, edric, blood, nodes, spleen, marrow, thymus, kill; repeat."),
-    ] = None,
+    spare: SpareOption = None,
     weight: Annotated[
         list[float] | None, typer.Option(min=0.001, max=1000, help="Weight of the immune terms; repeat. 1 by default.")
     ] = None,
@@ -87,11 +93,11 @@ def fractionation(
     ici_start: Annotated[
         list[float] | None, typer.Option(help="Day of the first ICI dose beside the present one; repeat.")
     ] = None,
-    target: Annotated[str | None, typer.Option(help="Structure that gets the prescription; PTVs by default.")] = None,
-    gantry: Annotated[list[float] | None, typer.Option(help="Gantry angle [degree]; repeat. Nine by default.")] = None,
-    protons: Annotated[bool, typer.Option("--protons", help="Protons in place of photons.")] = False,
-    bixel: Annotated[float, typer.Option(min=1, max=50, help="Bixel width or spot spacing [mm].")] = 5.0,
-    grid: Annotated[float, typer.Option(min=1, max=20, help="Voxel size of the dose grid [mm].")] = 5.0,
+    target: TargetOption = None,
+    gantry: GantryOption = None,
+    protons: ProtonsOption = False,
+    bixel: BixelOption = 5.0,
+    grid: GridOption = 5.0,
     limit: Annotated[
         list[str] | None, typer.Option(help="Hard bound STRUCTURE:max|mean|min:GY of the present course; repeat.")
     ] = None,
@@ -110,7 +116,6 @@ def fractionation(
     from abscopal.cli.plan import matrix_on, read_bound
     from abscopal.cli.regimens import decision_answer, show_decision, write_decision
     from abscopal.domain.patient import read_patient
-    from abscopal.planning.beams import NINE_FIELDS, BeamSetup
     from abscopal.planning.biology import Outer, plan_fractionations, protocol_variants
     from abscopal.planning.influence import Prescription
 
@@ -118,10 +123,7 @@ def fractionation(
     person = read_patient(read_text(patient), name=patient.name)
     wanted = Prescription.parse(prescription)
     bounds = tuple(read_bound(text) for text in limit or ())
-    setup = BeamSetup(
-        gantry=tuple(gantry) if gantry else NINE_FIELDS, modality="protons" if protons else "photons", bixel_mm=bixel,
-        grid_mm=grid,
-    )  # fmt: skip
+    setup = beam_setup(gantry, protons, bixel, grid)
     outer = Outer(
         tuple(fractions) if fractions else None, tuple(gap) if gap else None,
         None if ici_start is None else tuple(ici_start), prefer, complications,

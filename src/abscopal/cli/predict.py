@@ -32,7 +32,9 @@ def predict(
     target: Annotated[
         list[str] | None, typer.Option(help="Target structure and its dose, such as PTV_High=70; may be repeated.")
     ] = None,
-    fractions: Annotated[int, typer.Option(min=1, max=100, help="Fractions, for the immune figures.")] = 35,
+    fractions: Annotated[
+        int | None, typer.Option(min=1, max=100, help="Fractions, for the immune figures; those of OpenKBP by default.")
+    ] = None,
     with_: WithOption = "best",
     weights: WeightsOption = None,
     versus: Annotated[bool, typer.Option("--versus-plan", help="Compare with the RTDOSE in the folder.")] = False,
@@ -42,6 +44,7 @@ def predict(
     """Dose of a head-and-neck case before it is planned, and what it would mean for the immune system."""
     from abscopal.cli.assess import check_out
     from abscopal.dose.dicom.intake import read_anatomy, read_case
+    from abscopal.planning.prediction.anatomy import FRACTIONS
     from abscopal.planning.prediction.from_case import anatomy_of
     from abscopal.planning.prediction.predictors import predict_dose
 
@@ -52,7 +55,7 @@ def predict(
         read = read_case(case) if versus else read_anatomy(case)
         placed = anatomy_of(read, prescribed)
         prediction = predict_dose(placed.anatomy, with_, weights)
-        found = _summary(placed, prediction, read.structures, fractions)
+        found = _summary(placed, prediction, read.structures, fractions or FRACTIONS)
         planned = placed.sampled(read.dose) if versus and hasattr(read, "dose") else None
         if planned is not None:
             from abscopal.planning.prediction.anatomy import Example

@@ -18,7 +18,8 @@ from abscopal.knowledge.load import changed_numbers, load
 FloatArray = NDArray[np.float64]
 Which = Literal["posterior", "prior"]
 PRIORS = "immune/priors"
-MODEL_SHEETS = ("immune/diw:", "immune/mechanisms:")
+SHEETS = ("immune/diw", "immune/mechanisms")
+"""Where the numbers of the model's parameters stand."""
 PRIOR_DRAWS, PRIOR_SEED = 400, 20261123
 
 
@@ -136,8 +137,9 @@ def load_draws(which: Which = "posterior") -> Draws:
 
 
 def _changed(draws: Draws) -> Draws:
-    sheets = {key.partition(":")[2]: value for key, value in changed_numbers().items() if key.startswith(MODEL_SHEETS)}
-    fixed = {name: value for name, value in sheets.items() if name in draws.names}
+    changes = changed_numbers()
+    keys = {f"{sheet}:{name}": name for sheet in SHEETS for name in draws.names}
+    fixed = {name: changes[key] for key, name in keys.items() if key in changes}
     if not fixed:
         return draws
     values = draws.values.copy()

@@ -12,6 +12,7 @@ from abscopal.domain.errors import InputError
 from abscopal.domain.registry import register, unknown_name
 from abscopal.equations.builder import ModelBuilder
 from abscopal.equations.model import Model
+from abscopal.immune.draws import SHEETS, values_for_lesions
 from abscopal.immune.mechanisms.adenosine import add_adenosine
 from abscopal.immune.mechanisms.arrivals import add_arrivals
 from abscopal.immune.mechanisms.delayed_dna import add_delayed_dna
@@ -36,7 +37,6 @@ from abscopal.immune.mechanisms.trafficking import add_trafficking
 from abscopal.immune.mechanisms.treg import add_treg
 from abscopal.knowledge.load import load
 
-SHEETS = ("immune/diw", "immune/mechanisms")
 MODULATORS = "immune/modulators"
 MECHANISMS = (
     add_growth, add_killing, add_dna_sensing, add_antigen, add_priming, add_effectors,
@@ -122,8 +122,6 @@ def _with_parameters(model: Model, parameter_set: str, lesions: int, irradiated:
     if parameter_set == "set_b":
         return model.with_switches(**dict.fromkeys(REPAIRS, False))
     if parameter_set == "posterior":
-        from abscopal.immune.draws import values_for_lesions
-
         return model.with_values(values_for_lesions(lesions, irradiated))
     raise unknown_name("choosing a parameter set", parameter_set, ["set_b", "posterior"])
 

@@ -1,14 +1,18 @@
 """How a patient is irradiated: modality, angles and the two step sizes that decide how large the matrix gets."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from abscopal.domain.errors import InputError
+from abscopal.knowledge.load import load
 from abscopal.planning.influence import Modality
 
-NINE_FIELDS = tuple(float(angle) for angle in range(0, 360, 40))
+
+def usual_angles() -> tuple[float, ...]:
+    """Gantry angles where none are given. [degree]."""
+    return load("planning/goals").vector("gantry_angles")
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class BeamSetup:
         Machine file of the engine.
     """
 
-    gantry: tuple[float, ...] = NINE_FIELDS
+    gantry: tuple[float, ...] = field(default_factory=usual_angles)
     modality: Modality = "photons"
     bixel_mm: float = 5.0
     grid_mm: float = 5.0

@@ -293,7 +293,7 @@ class Navigator:
         return Mixed(mix=shares, metrics=tuple(metrics), curves=tuple(curves), dose=self._grid(dose))
 
     def weights_at(self, mix: Mapping[str, float] | ArrayLike) -> FloatArray:
-        """Fluence of a mix, shape (n_bixels,): a deliverable plan like those it is made of."""
+        """Fluence of a mix, shape (n_bixels,): a plan like those it is made of, without leaf sequence."""
         return np.asarray(self.mix_of(mix) @ self.weights, dtype=np.float64)
 
     def steer(self, name: str, value: float, mix: Mapping[str, float] | ArrayLike) -> FloatArray:

@@ -45,7 +45,7 @@ def compute_chunk(path: Path, blob: bytes, patients: Patients, number: int, thre
     InputError
         No such store from here; a processor of another kind than the store's.
     """
-    run, store_id, mixed_devices = _unpacked(blob)
+    run, store_id, mixed_devices = unpacked(blob)
     store = store_of(path, store_id, number, None if mixed_devices else device_name(run.device))
     if store.mark(number):
         return
@@ -92,8 +92,9 @@ def packed(run: Run, store: ChunkStore, *, mixed_devices: bool) -> bytes:
 
 
 @lru_cache(maxsize=4)
-def _unpacked(blob: bytes) -> tuple[Run, str, bool]:
-    return pickle.loads(blob)  # type: ignore[no-any-return]  # noqa: S301  (from our driver, over Dask's own pickles)
+def unpacked(blob: bytes) -> Any:
+    """What all chunks share, once for each worker."""
+    return pickle.loads(blob)  # noqa: S301  (from our driver, over Dask's own pickles)
 
 
 def _on_worker(path: str, blob: bytes, own: Any, number: int, compute: Compute) -> dict[str, str]:

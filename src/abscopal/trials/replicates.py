@@ -8,7 +8,7 @@ import hashlib
 import json
 import pickle
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from abscopal.domain.progress import track
 from abscopal.domain.version import __version__
 from abscopal.simulation.chunk_store import ChunkStore
 from abscopal.simulation.chunks import device_name
-from abscopal.simulation.cluster import fill_store, store_of
+from abscopal.simulation.cluster import fill_store, store_of, unpacked
 from abscopal.trials.design import TrialDesign
 from abscopal.trials.design_parts import RATES
 from abscopal.trials.enrol import dealt, enrol, in_place
@@ -149,17 +149,12 @@ def compute_chunk_of_replicates(path: Path, blob: bytes, own: tuple[int, int], n
         First replicate and one past the last.
     """
     del threads
-    task, file, digest, store_id = _unpacked(blob)
+    task, file, digest, store_id = unpacked(blob)
     store = store_of(path, store_id, number, device_name())
     if store.mark(number):
         return
     store.begin(number)
     store.write(number, _dataset(task.rows(read_pool(file, digest), *own)))
-
-
-@lru_cache(maxsize=4)
-def _unpacked(blob: bytes) -> tuple[Task, str, str, str]:
-    return pickle.loads(blob)  # type: ignore[no-any-return]  # noqa: S301  (from our driver, over Dask's own pickles)
 
 
 def _dataset(columns: Columns) -> xr.Dataset:

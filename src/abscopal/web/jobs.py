@@ -30,6 +30,7 @@ SHOWN = (
     ".xml",
     ".omex",
 )  # kinds of files a job's folder gives out
+CACHE = "cache"  # where a command keeps what lets it go on
 OUT = "@out"  # stands for the job's folder in a stored command
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -100,8 +101,8 @@ class Jobs:
     def files(self, job: Job) -> list[str]:
         """Names of the files a job made, relative to its folder."""
         folder = self.folder(job)
-        found = (path for path in folder.rglob("*") if path.is_file() and path.suffix in SHOWN)
-        return sorted(path.relative_to(folder).as_posix() for path in found if path.name != RESULT)
+        found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and path.suffix in SHOWN)
+        return sorted(path.as_posix() for path in found if path.name != RESULT and path.parts[0] != CACHE)
 
     def file(self, job: Job, name: str) -> Path | None:
         """One of those files; None for anything else."""

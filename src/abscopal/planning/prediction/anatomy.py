@@ -13,15 +13,17 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from abscopal.domain.errors import InputError
+from abscopal.knowledge.load import load
 
 FloatArray = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 ORGANS = ("Brainstem", "SpinalCord", "RightParotid", "LeftParotid", "Esophagus", "Larynx", "Mandible")
-LEVELS = {"PTV56": 56.0, "PTV63": 63.0, "PTV70": 70.0}
-"""Targets and the dose prescribed to them in 35 fractions [Gy]."""
+SHEET = "planning/dose_prediction"
+LEVELS = dict(zip(("PTV56", "PTV63", "PTV70"), load(SHEET).vector("levels"), strict=True))
+"""Targets and the dose prescribed to them in `FRACTIONS` [Gy]."""
 TARGETS = tuple(LEVELS)
 STRUCTURES = (*ORGANS, *TARGETS)
-FRACTIONS = 35
+FRACTIONS = int(load(SHEET)["fractions"])
 LARGEST_AXIS = 512
 LARGEST_GRID = 20_000_000
 SMALLEST_VOXEL, LARGEST_VOXEL = 0.5, 15.0  # mm

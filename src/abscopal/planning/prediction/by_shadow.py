@@ -9,9 +9,9 @@ from scipy import ndimage
 
 from abscopal.domain.errors import InputError
 from abscopal.knowledge.load import load
-from abscopal.planning.prediction.anatomy import TARGETS, Anatomy, Example, FloatArray
+from abscopal.planning.prediction.anatomy import SHEET, TARGETS, Anatomy, Example, FloatArray
 from abscopal.planning.prediction.by_distance import nearest_target
-from abscopal.planning.prediction.geometry import SHEET, field_shadow
+from abscopal.planning.prediction.geometry import field_shadow
 
 DISTANCES = np.arange(-30.0, 120.0, 2.0)  # mm
 SHADOWS = np.arange(0.02, 1.6, 0.05)  # share of the mean primary dose in the targets

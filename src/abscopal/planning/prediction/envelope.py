@@ -7,8 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from abscopal.domain.errors import InputError
 from abscopal.knowledge.load import load
-from abscopal.planning.prediction.anatomy import ORGANS, STRUCTURES, TARGETS, Anatomy, Example
-from abscopal.planning.prediction.geometry import SHEET
+from abscopal.planning.prediction.anatomy import ORGANS, SHEET, STRUCTURES, TARGETS, Anatomy, Example
 
 Range = tuple[float, float]
 

@@ -14,8 +14,8 @@ from abscopal.dose.dicom import intake
 from abscopal.dose.grid import DoseGrid, Lattice, Volume
 from abscopal.dose.structures import Structure, occupancy
 from abscopal.knowledge.load import load
-from abscopal.planning.prediction.anatomy import LEVELS, Anatomy, FloatArray, Mask
-from abscopal.planning.prediction.geometry import SHEET, signed_distance
+from abscopal.planning.prediction.anatomy import LEVELS, SHEET, Anatomy, FloatArray, Mask
+from abscopal.planning.prediction.geometry import signed_distance
 
 ORGAN_NAMES = {
     "Brainstem": "Brainstem", "SpinalCord": "SpinalCord", "RightParotid": "Parotid_R", "LeftParotid": "Parotid_L",

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from abscopal.knowledge.load import load
-from abscopal.planning.prediction.anatomy import LEVELS, TARGETS, Anatomy, FloatArray, Mask
+from abscopal.planning.prediction.anatomy import LEVELS, SHEET, TARGETS, Anatomy, FloatArray, Mask
 
 T = TypeVar("T")
-SHEET = "planning/dose_prediction"
 FAR_MM = 1000.0
 
 

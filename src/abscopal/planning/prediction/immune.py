@@ -14,8 +14,7 @@ from abscopal.dose.dvh import DVH, combine_dvh
 from abscopal.dose.grid import DoseGrid
 from abscopal.dose.structures import Structure
 from abscopal.knowledge.load import load
-from abscopal.planning.prediction.anatomy import FRACTIONS, Anatomy, Mask
-from abscopal.planning.prediction.geometry import SHEET
+from abscopal.planning.prediction.anatomy import FRACTIONS, SHEET, Anatomy, Mask
 
 ELECTIVE = "PTV56"
 LITRE = 1000.0  # cm3

@@ -46,7 +46,7 @@ async function start(place, job) {
   const whole = (name, k) => el("button", { class: "quiet", type: "button", onclick: () => { mix = made.plans.map((_, i) => Number(i === k)); move(); } }, name);
   place.replaceChildren(
     el("h3", {}, "Between the plans"),
-    el("p", { class: "help" }, "Drag a figure: the mix follows so that the others worsen as little as they can. Every mix is a deliverable fluence; figures of the targets are read off the mixed dose."),
+    el("p", { class: "help" }, "Drag a figure: the mix follows so that the others worsen as little as they can. Every mix is a fluence like those of the plans, without leaf sequence; figures of the targets are read off the mixed dose."),
     el("div", { class: "row" }, made.plans.map(whole)), shares,
     el("div", { class: "two" }, el("div", { class: "panel" }, moving.map(slider)), el("div", {}, el("div", { class: "charts" }, histogram, picture), numbers)),
     el("ul", { class: "help" }, made.notes.map((note) => el("li", {}, note))));
